@@ -1,0 +1,95 @@
+//! The present: the database's clock as this process last saw it, carried on by the machine's boot-time clock,
+//! so that a jump of the machine's wall clock changes nothing.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::{Duration, SystemTime};
+
+use rustix::time::{ClockId, clock_gettime};
+
+/// Cheap to clone; all clones are one clock.
+#[derive(Debug, Clone)]
+pub struct Clock(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    /// What to add to the boot-time clock to get the database's, in milliseconds.
+    base: AtomicI64,
+    /// What the harness adds to all times, in milliseconds. Always 0 in production.
+    offset: AtomicI64,
+}
+
+/// Never reached: a row due then is parked.
+pub const NEVER: i64 = i64::MAX;
+
+impl Clock {
+    /// Starts from the machine's wall clock; [`Clock::follow`] corrects it.
+    #[must_use]
+    pub fn start() -> Self {
+        let clock = Self(Arc::new(Inner { base: AtomicI64::new(0), offset: AtomicI64::new(0) }));
+        clock.follow(wall(), boot_time());
+        #[cfg(feature = "test-support")]
+        clock.follow_the_harness();
+        clock
+    }
+
+    /// The present in milliseconds since 1970.
+    #[must_use]
+    pub fn now(&self) -> i64 {
+        millis(boot_time()) + self.0.base.load(Ordering::Relaxed) + self.0.offset.load(Ordering::Relaxed)
+    }
+
+    /// Time since the machine started, counting sleep and suspension: what leases are measured by.
+    #[must_use]
+    pub fn boot(&self) -> Duration {
+        boot_time() + Duration::from_millis(self.0.offset.load(Ordering::Relaxed).unsigned_abs())
+    }
+
+    /// What the harness adds to the database's clock, for the statements that read it themselves. 0 in production.
+    #[must_use]
+    pub fn offset(&self) -> i64 {
+        self.0.offset.load(Ordering::Relaxed)
+    }
+
+    /// The database said that it was `database` (milliseconds since 1970) when the boot-time clock read `at`.
+    pub fn follow(&self, database: i64, at: Duration) {
+        self.0.base.store(database - millis(at), Ordering::Relaxed);
+    }
+
+    /// Every process of a test reads the same file, so they move together.
+    #[cfg(feature = "test-support")]
+    fn follow_the_harness(&self) {
+        #[expect(clippy::disallowed_methods, reason = "a variable of the harness, not a setting")]
+        let Ok(file) = std::env::var("HOOKYARD_TEST_CLOCK") else { return };
+        let inner = Arc::downgrade(&self.0);
+        let read = move |inner: &Inner| {
+            if let Some(offset) = std::fs::read_to_string(&file).ok().and_then(|text| text.trim().parse().ok()) {
+                inner.offset.store(offset, Ordering::Relaxed);
+            }
+        };
+        read(&self.0);
+        std::thread::spawn(move || {
+            while let Some(inner) = inner.upgrade() {
+                read(&inner);
+                std::thread::sleep(Duration::from_millis(2));
+            }
+        });
+    }
+}
+
+/// The machine's wall clock in milliseconds since 1970.
+#[must_use]
+pub fn wall() -> i64 {
+    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, millis)
+}
+
+/// The machine's boot-time clock, without what the harness adds.
+#[must_use]
+pub fn boot_time() -> Duration {
+    let time = clock_gettime(ClockId::Boottime);
+    Duration::new(time.tv_sec.unsigned_abs(), u32::try_from(time.tv_nsec).unwrap_or(0))
+}
+
+fn millis(time: Duration) -> i64 {
+    i64::try_from(time.as_millis()).expect("a time since 1970 fits")
+}

@@ -1,0 +1,15 @@
+//! The rules of the trade: what the api and the worker both know. No database, no server.
+
+pub mod clock;
+pub mod egress;
+pub mod event_type;
+pub mod id;
+pub mod keyring;
+pub mod operations;
+pub mod password;
+pub mod preset;
+pub mod process;
+pub mod retry;
+pub mod secret;
+pub mod signature;
+pub mod telemetry;

@@ -1,0 +1,75 @@
+//! How a process of ours starts and stops.
+
+use std::error::Error;
+use std::fmt;
+use std::process::ExitCode;
+
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+
+/// The two moments of an end.
+#[derive(Debug, Clone)]
+pub struct Stopped {
+    /// SIGTERM or Ctrl-C came: no new work.
+    pub now: CancellationToken,
+    /// The work has ended: what serves it may go as well.
+    pub end: CancellationToken,
+}
+
+/// A setting that cannot be used stops the start and names itself.
+#[derive(Debug)]
+pub struct BadSetting {
+    name: &'static str,
+    cause: Box<dyn Error + Send + Sync>,
+}
+
+impl fmt::Display for BadSetting {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "{} cannot be used", self.name)
+    }
+}
+
+impl Error for BadSetting {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        Some(self.cause.as_ref())
+    }
+}
+
+/// Names the setting behind an error.
+pub fn bad_setting(name: &'static str, cause: impl Error + Send + Sync + 'static) -> BadSetting {
+    BadSetting { name, cause: Box::new(cause) }
+}
+
+/// Cancels `now` at the first SIGTERM or Ctrl-C. A second one ends the process at once.
+pub fn stop_on_signals() -> std::io::Result<Stopped> {
+    let stopped = Stopped { now: CancellationToken::new(), end: CancellationToken::new() };
+    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    let now = stopped.now.clone();
+    tokio::spawn(async move {
+        loop {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+            if now.is_cancelled() {
+                std::process::exit(130);
+            }
+            tracing::info!("stopping: what is in flight ends first");
+            now.cancel();
+        }
+    });
+    Ok(stopped)
+}
+
+/// Prints an error with its causes, for people; success prints nothing.
+#[must_use]
+pub fn exit_code(result: Result<(), Box<dyn Error + Send + Sync>>) -> ExitCode {
+    let Err(error) = result else { return ExitCode::SUCCESS };
+    eprintln!("error: {error}");
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        eprintln!("  because: {error}");
+        cause = error.source();
+    }
+    ExitCode::FAILURE
+}
