@@ -1,0 +1,99 @@
+//! One HTTP request of a delivery and its outcome.
+
+use relay::id::{DeliveryId, TenantId};
+use sea_orm::entity::prelude::*;
+use sea_orm::{QueryOrder, QuerySelect};
+
+#[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+#[sea_orm(table_name = "attempt")]
+pub struct Model {
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub tenant_id: Uuid,
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub delivery_id: Uuid,
+    /// Counts from 1.
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub number: i16,
+    pub at: i64,
+    pub duration_ms: i32,
+    /// See [`Outcome`].
+    pub outcome: i16,
+    pub status: Option<i16>,
+    /// What went wrong, for people.
+    pub error: Option<String>,
+    pub remote_address: Option<String>,
+    /// A JSON array of `[name, value]`, values as Latin-1.
+    pub response_headers: Option<String>,
+    /// The first 16 KiB.
+    pub response_body: Option<Vec<u8>>,
+}
+
+#[derive(Debug, Clone, Copy, EnumIter, DeriveRelation)]
+pub enum Relation {}
+
+impl ActiveModelBehavior for ActiveModel {}
+
+/// A schedule has at most 50 attempts; a delivery that was lent to several workers may have a few more.
+const MOST: u64 = 100;
+
+/// The attempts of a tenant's delivery that have a row of their own, oldest first: the failed ones.
+pub async fn of(db: &impl ConnectionTrait, tenant: TenantId, delivery: DeliveryId) -> Result<Vec<Model>, DbErr> {
+    Entity::find()
+        .filter(Column::TenantId.eq(tenant.uuid()))
+        .filter(Column::DeliveryId.eq(delivery.uuid()))
+        .order_by_asc(Column::Number)
+        .limit(MOST)
+        .all(db)
+        .await
+}
+
+/// What one attempt came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Outcome {
+    /// A 2xx.
+    Delivered,
+    /// Any other status.
+    Rejected,
+    /// No whole answer within the destination's time.
+    TimedOut,
+    /// No connection, or it broke.
+    Unreachable,
+    /// Our guard does not let anything go there.
+    Refused,
+    /// The destination's token endpoint gave no token.
+    Unauthorized,
+}
+
+impl Outcome {
+    /// As rows store it.
+    #[must_use]
+    pub fn number(self) -> i16 {
+        self as i16
+    }
+
+    /// As the API has it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Delivered => "delivered",
+            Self::Rejected => "rejected",
+            Self::TimedOut => "timed_out",
+            Self::Unreachable => "unreachable",
+            Self::Refused => "refused",
+            Self::Unauthorized => "unauthorized",
+        }
+    }
+
+    /// What a stored number means.
+    #[must_use]
+    pub fn from_number(number: i16) -> Self {
+        match number {
+            0 => Self::Delivered,
+            1 => Self::Rejected,
+            2 => Self::TimedOut,
+            4 => Self::Refused,
+            5 => Self::Unauthorized,
+            _ => Self::Unreachable,
+        }
+    }
+}

@@ -1,0 +1,183 @@
+//! What tenants have set up, cached by key in every process and at most 1 s old. Everybody follows the change log
+//! (rule C): a change drops what it makes stale, a fill that a change overtook is not stored, and nothing is answered
+//! from a cache whose last successful look at the log began more than 1 s ago.
+
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use moka::sync::Cache;
+use relay::clock::Clock;
+use relay::id::{DestinationId, SourceId, TenantId};
+use sea_orm::DbErr;
+use tokio::sync::broadcast;
+
+use crate::change::{self, Changed, News};
+use crate::{Database, api_key, destination, source, source_key, subscription};
+
+/// Configuration older than this is not used without another look at the change log.
+const FRESH: Duration = Duration::from_secs(1);
+/// How often a process looks by itself. Four looks within what is promised.
+pub const POLL: Duration = Duration::from_millis(250);
+/// Entries kept; the design holds at a million sources and destinations, of which so many are busy at a time.
+const ENTRIES: u64 = 200_000;
+/// Changes a listener may fall behind before it is told that it missed some.
+const BEHIND: usize = 4096;
+
+/// One a process; shared by api and worker where they live in one.
+#[derive(Debug)]
+pub struct Configuration {
+    db: Database,
+    clock: Clock,
+    entries: Cache<Changed, Entry>,
+    /// The number of the last change that was applied. Held while applying and while storing a fill.
+    applied: Mutex<i64>,
+    /// The same number, for a look without the lock.
+    seen: AtomicI64,
+    /// Boot-time milliseconds at which the last successful poll began.
+    polled_at: AtomicU64,
+    polling: tokio::sync::Mutex<()>,
+    news: broadcast::Sender<Changed>,
+}
+
+/// What is kept under a key; that there is nothing is kept too.
+#[derive(Debug, Clone)]
+enum Entry {
+    ApiKey(Option<Arc<api_key::Model>>),
+    SourceKey(Option<Arc<source_key::Model>>),
+    Source(Option<Arc<source::Configured>>),
+    Subscriptions(Arc<Vec<subscription::Rule>>),
+    Destination(Option<Arc<destination::Model>>),
+}
+
+impl Configuration {
+    /// Starts at the change log's present end.
+    pub async fn open(db: Database, clock: Clock) -> Result<Arc<Self>, DbErr> {
+        let began = millis(clock.boot());
+        let head = change::head(&db.read).await?;
+        Ok(Arc::new(Self {
+            db,
+            clock,
+            entries: Cache::new(ENTRIES),
+            applied: Mutex::new(head),
+            seen: AtomicI64::new(head),
+            polled_at: AtomicU64::new(began),
+            polling: tokio::sync::Mutex::new(()),
+            news: broadcast::Sender::new(BEHIND),
+        }))
+    }
+
+    /// The API key with this fingerprint, expired or not.
+    pub async fn api_key(&self, hash: [u8; 32]) -> Result<Option<Arc<api_key::Model>>, DbErr> {
+        let fill = async || Ok(Entry::ApiKey(api_key::find_by_hash(&self.db.read, hash).await?.map(Arc::new)));
+        match self.entry(Changed::ApiKey(hash), fill).await? {
+            Entry::ApiKey(key) => Ok(key),
+            _ => Ok(None),
+        }
+    }
+
+    /// The source key with this fingerprint, expired or not.
+    pub async fn source_key(&self, hash: [u8; 32]) -> Result<Option<Arc<source_key::Model>>, DbErr> {
+        let fill = async || Ok(Entry::SourceKey(source_key::find_by_hash(&self.db.read, hash).await?.map(Arc::new)));
+        match self.entry(Changed::SourceKey(hash), fill).await? {
+            Entry::SourceKey(key) => Ok(key),
+            _ => Ok(None),
+        }
+    }
+
+    /// A source with its tenant's slug and its credentials.
+    pub async fn source(&self, tenant: TenantId, id: SourceId) -> Result<Option<Arc<source::Configured>>, DbErr> {
+        let fill = async || Ok(Entry::Source(source::configured(&self.db.read, tenant, id).await?.map(Arc::new)));
+        match self.entry(Changed::Source(id), fill).await? {
+            Entry::Source(source) => Ok(source.filter(|found| found.source.tenant_id == tenant.uuid())),
+            _ => Ok(None),
+        }
+    }
+
+    /// A tenant's subscriptions, enabled or not.
+    pub async fn subscriptions(&self, tenant: TenantId) -> Result<Arc<Vec<subscription::Rule>>, DbErr> {
+        let fill = async || Ok(Entry::Subscriptions(Arc::new(subscription::rules(&self.db.read, tenant).await?)));
+        match self.entry(Changed::Subscriptions(tenant), fill).await? {
+            Entry::Subscriptions(rules) => Ok(rules),
+            _ => Ok(Arc::default()),
+        }
+    }
+
+    /// A destination.
+    pub async fn destination(
+        &self,
+        tenant: TenantId,
+        id: DestinationId,
+    ) -> Result<Option<Arc<destination::Model>>, DbErr> {
+        let fill = async || Ok(Entry::Destination(destination::find(&self.db.read, tenant, id).await?.map(Arc::new)));
+        match self.entry(Changed::Destination(id), fill).await? {
+            Entry::Destination(found) => Ok(found.filter(|found| found.tenant_id == tenant.uuid())),
+            _ => Ok(None),
+        }
+    }
+
+    /// What changes from now on. A listener that falls far behind is told so, and must take everything for changed.
+    #[must_use]
+    pub fn news(&self) -> broadcast::Receiver<Changed> {
+        self.news.subscribe()
+    }
+
+    /// Looks at the change log now: after a change of one's own, or when the last look is too old.
+    pub async fn poll(&self) -> Result<(), DbErr> {
+        let asked = millis(self.clock.boot());
+        let _one_at_a_time = self.polling.lock().await;
+        if self.polled_at.load(Ordering::Acquire) > asked {
+            return Ok(());
+        }
+        loop {
+            let began = millis(self.clock.boot());
+            let news = change::since(&self.db.read, self.seen.load(Ordering::Acquire)).await?;
+            let whole = !matches!(&news, News::Changes(changes, _) if changes.len() >= change::PAGE);
+            self.apply(news);
+            if whole {
+                self.polled_at.store(began, Ordering::Release);
+                return Ok(());
+            }
+        }
+    }
+
+    fn apply(&self, news: News) {
+        let mut applied = self.applied.lock().unwrap_or_else(PoisonError::into_inner);
+        let (changes, last) = match news {
+            News::Changes(changes, last) => (changes.into_iter().collect::<Option<Vec<_>>>(), last),
+            News::Everything(last) => (None, last),
+        };
+        match &changes {
+            Some(changes) => changes.iter().for_each(|changed| self.entries.invalidate(changed)),
+            None => self.entries.invalidate_all(),
+        }
+        *applied = last;
+        self.seen.store(last, Ordering::Release);
+        for changed in changes.into_iter().flatten() {
+            // Nobody listening is no fault.
+            let _ = self.news.send(changed);
+        }
+    }
+
+    async fn entry(&self, key: Changed, fill: impl AsyncFnOnce() -> Result<Entry, DbErr>) -> Result<Entry, DbErr> {
+        let age = millis(self.clock.boot()).saturating_sub(self.polled_at.load(Ordering::Acquire));
+        if Duration::from_millis(age) > FRESH {
+            self.poll().await?;
+        }
+        if let Some(entry) = self.entries.get(&key) {
+            return Ok(entry);
+        }
+        let seen = self.seen.load(Ordering::Acquire);
+        let entry = fill().await?;
+        let applied = self.applied.lock().unwrap_or_else(PoisonError::into_inner);
+        if *applied == seen {
+            self.entries.insert(key, entry.clone());
+        }
+        drop(applied);
+        Ok(entry)
+    }
+}
+
+fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,177 @@
+//! The one database: which kind it is, and its small pools, one for each kind of work, so that none waits for another.
+
+use std::time::Duration;
+
+use sea_orm::sqlx::postgres::PgConnectOptions;
+use sea_orm::sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
+use sea_orm::{
+    ConnectOptions, ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr, SqliteTransactionMode,
+    Statement, TransactionOptions, TransactionTrait,
+};
+
+/// Cheap to clone; all clones share the pools.
+#[derive(Debug, Clone)]
+pub struct Database {
+    /// Reads of the API and of the configuration.
+    pub read: DatabaseConnection,
+    /// Ingest and the admin API's changes, durable at commit. On SQLite the only connection that writes.
+    pub write: DatabaseConnection,
+    /// What became of deliveries; on PostgreSQL its commits do not wait for the disk (rule B).
+    pub finish: DatabaseConnection,
+    /// Lease renewals, which must never stand in a line (rule S).
+    pub lease: DatabaseConnection,
+}
+
+/// A statement of the hot path that runs longer has lost its caller anyway.
+const STATEMENT_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long a caller waits for a connection: the api answers 503 within 2 s.
+const ACQUIRE_TIMEOUT: Duration = Duration::from_millis(1500);
+const CONNECT_TIMEOUT: Duration = Duration::from_millis(1500);
+/// A connection that was idle longer is pinged before use.
+const PING_AFTER: Duration = Duration::from_secs(30);
+/// How long SQLite waits for another process's write.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How many connections each pool may hold on PostgreSQL. Small, since every statement is short.
+const READERS: u32 = 4;
+const WRITERS: u32 = 4;
+const FINISHERS: u32 = 2;
+
+impl Database {
+    /// Connects to `sqlite://path` or `postgres://…`.
+    pub async fn open(url: &str) -> Result<Self, DbErr> {
+        if is_sqlite(url) {
+            let write = sea_orm::Database::connect(sqlite(url, 1)).await?;
+            let read = sea_orm::Database::connect(sqlite(url, READERS)).await?;
+            return Ok(Self { read, finish: write.clone(), lease: write.clone(), write });
+        }
+        let asynchronous = |options: PgConnectOptions| options.options([("synchronous_commit", "off")]);
+        Ok(Self {
+            read: sea_orm::Database::connect(postgres(url, READERS)).await?,
+            write: sea_orm::Database::connect(postgres(url, WRITERS)).await?,
+            finish: sea_orm::Database::connect(postgres(url, FINISHERS).map_sqlx_postgres_opts(asynchronous).clone())
+                .await?,
+            lease: sea_orm::Database::connect(postgres(url, 1)).await?,
+        })
+    }
+
+    /// Whether this is SQLite: one process, one writer, no partitions.
+    #[must_use]
+    pub fn is_sqlite(&self) -> bool {
+        self.write.get_database_backend() == DbBackend::Sqlite
+    }
+
+    /// Closes every connection: SQLite folds its log into the file.
+    pub async fn close(self) {
+        let Self { read, write, finish, lease } = self;
+        for pool in [finish, lease, read, write] {
+            // A connection that does not close in order is closed by the process's end.
+            let _ = pool.close().await;
+        }
+    }
+
+    /// A transaction that may write from its first statement on: SQLite refuses to turn a reader into a writer.
+    pub async fn begin(&self) -> Result<DatabaseTransaction, DbErr> {
+        let immediate = TransactionOptions {
+            sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
+            ..TransactionOptions::default()
+        };
+        self.write.begin_with_options(immediate).await
+    }
+
+    /// Corrects the process's clock by the database's, and says how far the machine's own is from it, in milliseconds.
+    pub async fn set_clock(&self, clock: &relay::clock::Clock) -> Result<i64, DbErr> {
+        let before = relay::clock::boot_time();
+        let present = self.clock().await?;
+        let after = relay::clock::boot_time();
+        clock.follow(present, before + (after - before) / 2);
+        Ok(relay::clock::wall() - present)
+    }
+
+    /// The database's clock in milliseconds since 1970; SQLite's is the machine's.
+    pub async fn clock(&self) -> Result<i64, DbErr> {
+        if self.is_sqlite() {
+            return Ok(relay::clock::wall());
+        }
+        let row = self.lease.query_one_raw(Statement::from_string(DbBackend::Postgres, "SELECT hookyard_now(0)")).await?;
+        row.ok_or_else(|| DbErr::Custom("SELECT without a row".into()))?.try_get_by_index(0)
+    }
+}
+
+/// Whether `url` names a SQLite file.
+#[must_use]
+pub fn is_sqlite(url: &str) -> bool {
+    url.starts_with("sqlite:")
+}
+
+/// The database cannot be reached or does not answer in time: worth another try, and no fault of the statement.
+#[must_use]
+pub fn is_away(error: &DbErr) -> bool {
+    use sea_orm::{RuntimeErr, sqlx};
+    match error {
+        DbErr::ConnectionAcquire(_) | DbErr::Conn(_) => true,
+        DbErr::Exec(RuntimeErr::SqlxError(error)) | DbErr::Query(RuntimeErr::SqlxError(error)) => match error.as_ref() {
+            sqlx::Error::Io(_)
+            | sqlx::Error::Tls(_)
+            | sqlx::Error::Protocol(_)
+            | sqlx::Error::PoolTimedOut
+            | sqlx::Error::PoolClosed
+            | sqlx::Error::WorkerCrashed => true,
+            sqlx::Error::Database(error) => error.code().is_some_and(|code| is_passing(&code)),
+            _ => false,
+        },
+        _ => false,
+    }
+}
+
+/// SQLSTATE classes and SQLite codes that say "not now": connection (08), resources (53), cancelled or shutting down
+/// (57), serialization and deadlock (40), lock timeout (55), read only while failing over (25006); busy (5), locked (6),
+/// full disk (13), input/output error (10).
+fn is_passing(code: &str) -> bool {
+    match code.len() {
+        5 => ["08", "53", "57", "40", "55"].contains(&&code[..2]) || code == "25006",
+        _ => code.parse::<u32>().is_ok_and(|code| [5, 6, 10, 13].contains(&(code & 0xff))),
+    }
+}
+
+/// The driver's error as the rest of this crate's.
+pub(crate) fn fault(error: sea_orm::sqlx::Error) -> DbErr {
+    DbErr::Exec(sea_orm::RuntimeErr::SqlxError(std::sync::Arc::new(error)))
+}
+
+fn postgres(url: &str, connections: u32) -> ConnectOptions {
+    let mut options = ConnectOptions::new(url);
+    options
+        .max_connections(connections)
+        .connect_timeout(CONNECT_TIMEOUT)
+        .acquire_timeout(ACQUIRE_TIMEOUT)
+        .statement_timeout(STATEMENT_TIMEOUT)
+        .set_application_name("hookyard");
+    quiet(options)
+}
+
+fn sqlite(url: &str, connections: u32) -> ConnectOptions {
+    let mut options = ConnectOptions::new(url);
+    options.max_connections(connections).acquire_timeout(ACQUIRE_TIMEOUT).map_sqlx_sqlite_opts(pragmas);
+    quiet(options)
+}
+
+/// The orm's defaults log every statement, repeat it in spans and ping before each use.
+fn quiet(mut options: ConnectOptions) -> ConnectOptions {
+    options
+        .sqlx_logging(false)
+        .record_stmt_in_spans(false)
+        .test_before_acquire(false)
+        .test_before_acquire_if_idle_for(PING_AFTER);
+    options
+}
+
+fn pragmas(options: SqliteConnectOptions) -> SqliteConnectOptions {
+    options
+        .create_if_missing(true)
+        .journal_mode(SqliteJournalMode::Wal)
+        .synchronous(SqliteSynchronous::Full)
+        .busy_timeout(BUSY_TIMEOUT)
+        .pragma("temp_store", "memory")
+        .optimize_on_close(true, None)
+}

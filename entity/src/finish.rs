@@ -1,0 +1,102 @@
+//! What the owner of a shard writes about its deliveries: the end of one, its next try, its place among the parked.
+//! Every statement checks owner and epoch, and holds the shard's row against a takeover until it has committed (rule K).
+
+use relay::id::{DeliveryId, TenantId};
+use sea_orm::DbErr;
+use uuid::Uuid;
+
+use crate::Database;
+use crate::attempt::Outcome;
+use crate::delivery::State;
+
+mod postgres;
+mod sqlite;
+
+/// The row that is written, and under which epoch of its shard it was loaded (rule E).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Row {
+    pub tenant_id: TenantId,
+    pub id: DeliveryId,
+    pub shard: i16,
+    pub epoch: i64,
+}
+
+/// One HTTP request and its outcome, as it is kept.
+#[derive(Debug, Clone)]
+pub struct AttemptLog {
+    /// Counts from 1.
+    pub number: i16,
+    pub at: i64,
+    pub duration_ms: i32,
+    pub outcome: Outcome,
+    pub status: Option<i16>,
+    /// What went wrong, for people.
+    pub error: Option<String>,
+    pub remote_address: Option<String>,
+    /// A JSON array of `[name, value]`, values as Latin-1.
+    pub response_headers: Option<String>,
+    /// The first 16 KiB.
+    pub response_body: Option<Vec<u8>>,
+}
+
+/// What is written about one row.
+#[derive(Debug, Clone)]
+pub enum Change {
+    /// It is over: the pending row becomes a delivery row.
+    Finish {
+        state: State,
+        reason: Option<String>,
+        /// None: as many as the row says, where no attempt led to this end.
+        last: Option<AttemptLog>,
+    },
+    /// It is tried again at `due_at`.
+    Reschedule { due_at: i64, last: AttemptLog },
+    /// It waits for its destination, off the clock.
+    Park,
+    /// It is due now, its attempts as they are.
+    BringForward { due_at: i64 },
+}
+
+impl Change {
+    /// When the row is due from now on; parked where it does not matter.
+    fn due_at(&self) -> i64 {
+        match self {
+            Self::Reschedule { due_at, .. } | Self::BringForward { due_at } => *due_at,
+            Self::Park | Self::Finish { .. } => relay::clock::NEVER,
+        }
+    }
+
+    /// The attempt that led to this.
+    fn last(&self) -> Option<&AttemptLog> {
+        match self {
+            Self::Finish { last, .. } => last.as_ref(),
+            Self::Reschedule { last, .. } => Some(last),
+            Self::Park | Self::BringForward { .. } => None,
+        }
+    }
+}
+
+/// One row and what is written about it.
+#[derive(Debug, Clone)]
+pub struct Write {
+    pub row: Row,
+    pub change: Change,
+}
+
+/// What became of a write.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fate {
+    /// It is committed.
+    Done,
+    /// The shard is ours but the row is not there: it was written before.
+    Gone,
+    /// The shard has another owner or epoch; nothing was written.
+    Fenced,
+}
+
+/// Writes a batch, no two of the same row. The answers stand in the batch's order.
+///
+/// On PostgreSQL the commit does not wait for the disk: a crash of the database may undo it (rule B).
+pub async fn write(db: &Database, owner: Uuid, batch: &[Write], now: i64) -> Result<Vec<Fate>, DbErr> {
+    if db.is_sqlite() { sqlite::write(db, owner, batch, now).await } else { postgres::write(db, owner, batch, now).await }
+}

@@ -1,0 +1,80 @@
+//! What every process does on the side: follows the change log, keeps its clock right, makes days ahead, and forgets
+//! what has expired.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use relay::clock::{Clock, boot_time};
+use tokio_util::sync::CancellationToken;
+
+use crate::configuration::{Configuration, POLL};
+use crate::{Database, DbErr, change, dedupe, idempotency, partition};
+
+/// How often the machine's clock is compared with the database's.
+const CLOCK_EVERY: Duration = Duration::from_secs(5);
+/// How often the rest is done; also when the clock has moved by as much.
+const CLEAN_EVERY: Duration = Duration::from_secs(60);
+/// Changes are kept so long; a process that slept longer starts its cache anew.
+const CHANGES_MS: i64 = 3_600_000;
+/// A process whose clock is further off is not ready: ids and signatures would lie.
+pub const CLOCK_TOLERANCE_MS: i64 = 5_000;
+
+/// Runs until `stop`.
+pub async fn run(db: Database, configuration: Arc<Configuration>, clock: Clock, stop: CancellationToken) {
+    let mut cleaned_at: Option<Duration> = None;
+    let mut clocked_at = boot_time();
+    let mut away = false;
+    while !stop.is_cancelled() {
+        let polled = configuration.poll().await;
+        match (&polled, away) {
+            (Ok(()), true) => tracing::info!("the database answers again"),
+            (Err(error), false) => {
+                tracing::error!(error = error as &dyn std::error::Error, "the change log was not read");
+            }
+            _ => {}
+        }
+        away = polled.is_err();
+        if !away && boot_time() >= clocked_at + CLOCK_EVERY {
+            clocked_at = boot_time();
+            told(db.set_clock(&clock).await.map(drop), "the clock was not compared");
+        }
+        let moved = clock.boot();
+        if !away && cleaned_at.is_none_or(|at| moved.saturating_sub(at) >= CLEAN_EVERY) {
+            cleaned_at = Some(moved);
+            told(clean(&db, &clock).await, "housekeeping was put off");
+        }
+        tokio::select! {
+            () = stop.cancelled() => {}
+            () = tokio::time::sleep(POLL) => {}
+        }
+    }
+}
+
+async fn clean(db: &Database, clock: &Clock) -> Result<(), DbErr> {
+    partition::ensure(db, clock).await?;
+    let now = clock.now();
+    while dedupe::forget(&db.finish, now).await? > 0 {}
+    idempotency::forget(&db.finish, now).await?;
+    change::forget(&db.finish, now - CHANGES_MS).await
+}
+
+/// Why this process cannot do its work now, if it cannot.
+pub async fn ready(db: &Database, configuration: &Configuration, clock: &Clock) -> Result<(), String> {
+    let cause = |error: DbErr| format!("the database does not answer: {error}");
+    configuration.poll().await.map_err(cause)?;
+    let days = partition::days_ahead(db, clock).await.map_err(cause)?;
+    if days < partition::ENOUGH {
+        return Err(format!("only {days} days of partitions are left"));
+    }
+    let off = relay::clock::wall() - db.clock().await.map_err(cause)?;
+    if off.abs() > CLOCK_TOLERANCE_MS {
+        return Err(format!("the machine's clock is {off} ms from the database's"));
+    }
+    Ok(())
+}
+
+fn told(result: Result<(), DbErr>, what: &str) {
+    if let Err(error) = result {
+        tracing::error!(error = &error as &dyn std::error::Error, "{what}");
+    }
+}

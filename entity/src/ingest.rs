@@ -1,0 +1,95 @@
+//! The statement behind every 2xx: a batch of events with their payloads, their deliveries and their dedupe keys,
+//! committed together or not at all.
+
+use bytes::Bytes;
+use relay::clock::Clock;
+use relay::id::{DeliveryId, DestinationId, EventId, SourceId, SubscriptionId, TenantId};
+use sea_orm::{ConnectionTrait, DbErr, Statement};
+
+use crate::dedupe::Key;
+use crate::{Database, partition};
+
+mod postgres;
+mod sqlite;
+
+/// An event as it is accepted.
+#[derive(Debug, Clone)]
+pub struct NewEvent {
+    pub tenant_id: TenantId,
+    pub id: EventId,
+    /// None for tests of a destination.
+    pub source_id: Option<SourceId>,
+    pub event_type: Option<String>,
+    pub derived_type: Option<String>,
+    pub external_id: Option<String>,
+    pub request_id: Option<String>,
+    pub occurred_at: Option<i64>,
+    pub received_at: i64,
+    pub method: String,
+    /// What follows the source key.
+    pub path: String,
+    pub query: Option<String>,
+    pub remote_address: Option<String>,
+    pub content_type: Option<String>,
+    pub test: bool,
+    /// How many relays it went through before.
+    pub hops: i16,
+    /// A JSON array of `[name, value]`, values as Latin-1.
+    pub headers: String,
+    pub body: Bytes,
+    /// None where the source has no external ids, or this request had none.
+    pub dedupe: Option<Key>,
+    /// One for each subscription that matched.
+    pub deliveries: Vec<NewDelivery>,
+}
+
+/// A delivery that begins with its event.
+#[derive(Debug, Clone, Copy)]
+pub struct NewDelivery {
+    /// Shares the event's millisecond, so that an event's first deliveries are a range of the key.
+    pub id: DeliveryId,
+    pub subscription_id: SubscriptionId,
+    pub destination_id: DestinationId,
+}
+
+/// What became of one event of a batch, committed in either case.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Accepted {
+    /// Stored, with its deliveries.
+    New,
+    /// Its external id was seen before, with this event.
+    RepeatOf(EventId),
+}
+
+/// Commits a batch and says what became of each event, in order. No two of a batch may share source and dedupe key.
+/// After a lost connection it is unknown whether the batch was committed: see [`is_stored`].
+pub async fn ingest(db: &Database, clock: &Clock, batch: &[NewEvent]) -> Result<Vec<Accepted>, DbErr> {
+    if db.is_sqlite() {
+        return sqlite::ingest(db, clock.now(), batch).await;
+    }
+    match postgres::ingest(db, clock.now(), batch).await {
+        Err(error) if postgres::lacks_a_day(&error) => {
+            partition::ensure(db, clock).await?;
+            postgres::ingest(db, clock.now(), batch).await
+        }
+        result => result,
+    }
+}
+
+/// Whether an event is committed, and so its whole batch: what to ask after a connection was lost, before trying again.
+pub async fn is_stored(db: &Database, event: &NewEvent) -> Result<bool, DbErr> {
+    let values = [event.tenant_id.uuid().into(), event.id.uuid().into()];
+    let text = "SELECT 1 FROM event WHERE tenant_id = $1 AND id = $2";
+    let read = Statement::from_sql_and_values(db.write.get_database_backend(), text, values);
+    Ok(db.write.query_one_raw(read).await?.is_some())
+}
+
+impl NewEvent {
+    fn matched(&self) -> i32 {
+        i32::try_from(self.deliveries.len()).unwrap_or(i32::MAX)
+    }
+
+    fn size(&self) -> i32 {
+        i32::try_from(self.body.len()).unwrap_or(i32::MAX)
+    }
+}

@@ -1,0 +1,35 @@
+//! One file a table: the row, its ids, and every query on it. All SQL lives here, in both dialects side by side.
+
+pub mod api_key;
+pub mod attempt;
+pub mod audit;
+pub mod change;
+pub mod command;
+pub mod configuration;
+pub mod credential;
+pub mod database;
+pub mod dedupe;
+pub mod delivery;
+pub mod destination;
+pub mod event;
+pub mod finish;
+pub mod housekeeping;
+pub mod idempotency;
+pub mod ingest;
+pub mod partition;
+pub mod payload;
+pub mod pending;
+pub mod shard;
+pub mod source;
+pub mod source_key;
+pub mod start;
+pub mod subscription;
+pub mod tenant;
+pub mod wake;
+pub mod work;
+
+pub use database::Database;
+/// What the queries of this crate fail with: always our own fault, or the database's.
+pub use sea_orm::DbErr;
+/// A transaction of [`Database::begin`].
+pub use sea_orm::DatabaseTransaction as Transaction;

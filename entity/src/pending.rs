@@ -1,0 +1,263 @@
+//! Unfinished deliveries. A row is the queue entry: it exists exactly as long as the delivery is unfinished.
+
+use relay::id::{DeliveryId, DestinationId, EventId, SubscriptionId, TenantId};
+use sea_orm::sea_query::ArrayType;
+use sea_orm::{ConnectionTrait, DbBackend, DbErr, QueryResult, Statement, Value};
+use uuid::Uuid;
+
+use crate::Database;
+use crate::database::fault;
+use crate::delivery::{Trigger, shard_of};
+
+/// A delivery that is to be made now, asked for by a person: a replay, a retry or a test.
+#[derive(Debug, Clone, Copy)]
+pub struct NewPending {
+    pub tenant_id: TenantId,
+    pub id: DeliveryId,
+    pub event_id: EventId,
+    /// None for tests and forced replays.
+    pub subscription_id: Option<SubscriptionId>,
+    pub destination_id: DestinationId,
+    pub trigger: Trigger,
+    /// The finished delivery that this one repeats.
+    pub retry_of: Option<DeliveryId>,
+    /// Bytes of the event's body.
+    pub size: i32,
+    /// When it is due: the present.
+    pub due_at: i64,
+}
+
+/// Puts a delivery into the queue, in the transaction that answers for it.
+pub async fn insert(txn: &impl ConnectionTrait, new: &NewPending) -> Result<(), DbErr> {
+    let text = "INSERT INTO pending
+        (tenant_id, id, shard, due_at, event_id, subscription_id, destination_id, attempts, trigger, retry_of, size)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, 0, $8, $9, $10)";
+    let values: [Value; 10] = [
+        new.tenant_id.uuid().into(),
+        new.id.uuid().into(),
+        shard_of(new.destination_id).into(),
+        new.due_at.into(),
+        new.event_id.uuid().into(),
+        new.subscription_id.map(relay::id::Id::uuid).into(),
+        new.destination_id.uuid().into(),
+        new.trigger.number().into(),
+        new.retry_of.map(relay::id::Id::uuid).into(),
+        new.size.into(),
+    ];
+    txn.execute_raw(Statement::from_sql_and_values(txn.get_database_backend(), text, values)).await.map(drop)
+}
+
+/// An unfinished delivery as scheduling needs it; bodies are read when a slot is free.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Due {
+    pub tenant_id: TenantId,
+    pub id: DeliveryId,
+    pub shard: i16,
+    /// [`relay::clock::NEVER`] = parked.
+    pub due_at: i64,
+    /// Place in line.
+    pub seq: i64,
+    pub event_id: EventId,
+    pub subscription_id: Option<SubscriptionId>,
+    pub destination_id: DestinationId,
+    /// How many were made so far.
+    pub attempts: i16,
+    pub trigger: Trigger,
+    /// Bytes of the event's body.
+    pub size: i32,
+}
+
+const COLUMNS: &str =
+    "tenant_id, id, shard, due_at, seq, event_id, subscription_id, destination_id, attempts, trigger, size";
+
+impl Due {
+    fn read(row: &QueryResult) -> Result<Self, DbErr> {
+        Ok(Self {
+            tenant_id: row.try_get_by_index::<Uuid>(0)?.into(),
+            id: row.try_get_by_index::<Uuid>(1)?.into(),
+            shard: row.try_get_by_index(2)?,
+            due_at: row.try_get_by_index(3)?,
+            seq: row.try_get_by_index(4)?,
+            event_id: row.try_get_by_index::<Uuid>(5)?.into(),
+            subscription_id: row.try_get_by_index::<Option<Uuid>>(6)?.map(Into::into),
+            destination_id: row.try_get_by_index::<Uuid>(7)?.into(),
+            attempts: row.try_get_by_index(8)?,
+            trigger: Trigger::from_number(row.try_get_by_index(9)?),
+            size: row.try_get_by_index(10)?,
+        })
+    }
+}
+
+/// How far a shard was read: rows are read in the order of due time and id. Only a hint, since a row may become visible
+/// after one that is due later.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Cursor {
+    pub due_at: i64,
+    pub id: Uuid,
+}
+
+impl Cursor {
+    /// Before every row that is due at `due_at` or later.
+    #[must_use]
+    pub fn from(due_at: i64) -> Self {
+        Self { due_at, id: Uuid::nil() }
+    }
+
+    /// After this row.
+    #[must_use]
+    pub fn after(due: &Due) -> Self {
+        Self { due_at: due.due_at, id: due.id.uuid() }
+    }
+}
+
+/// Rows a shard gives at a time. A shard that gives fewer has no more that are due.
+pub const PAGE: usize = 64;
+
+/// What is due by `now` in these shards, each from its cursor on, at most [`PAGE`] rows a shard.
+pub async fn load_due(db: &Database, cursors: &[(i16, Cursor)], now: i64) -> Result<Vec<Due>, DbErr> {
+    if db.is_sqlite() {
+        return load_due_on_sqlite(db, cursors, now).await;
+    }
+    let text = format!(
+        "SELECT p.* FROM unnest($1::smallint[], $2::bigint[], $3::uuid[]) s(shard, due, id)
+        CROSS JOIN LATERAL (SELECT {COLUMNS} FROM pending p
+            WHERE p.shard = s.shard AND p.due_at < 9223372036854775807 AND (p.due_at, p.id) > (s.due, s.id)
+            AND p.due_at <= $4 ORDER BY p.due_at, p.id LIMIT {PAGE}) p"
+    );
+    let values: [Value; 4] = [
+        array(ArrayType::SmallInt, cursors.iter().map(|(shard, _)| (*shard).into())),
+        array(ArrayType::BigInt, cursors.iter().map(|(_, cursor)| cursor.due_at.into())),
+        array(ArrayType::Uuid, cursors.iter().map(|(_, cursor)| cursor.id.into())),
+        now.into(),
+    ];
+    let rows = db.read.query_all_raw(Statement::from_sql_and_values(DbBackend::Postgres, text, values)).await?;
+    rows.iter().map(Due::read).collect()
+}
+
+/// One range a shard. The parked due time stands as a literal: bound, it turns the search into a scan.
+async fn load_due_on_sqlite(db: &Database, cursors: &[(i16, Cursor)], now: i64) -> Result<Vec<Due>, DbErr> {
+    let text = format!(
+        "SELECT {COLUMNS} FROM pending WHERE shard = $1 AND due_at < 9223372036854775807
+        AND (due_at, id) > ($2, $3) AND due_at <= $4 ORDER BY due_at, id LIMIT {PAGE}"
+    );
+    let mut due = Vec::new();
+    for (shard, cursor) in cursors {
+        let values: [Value; 4] = [(*shard).into(), cursor.due_at.into(), cursor.id.into(), now.into()];
+        let rows = db.read.query_all_raw(Statement::from_sql_and_values(DbBackend::Sqlite, &text, values)).await?;
+        for row in &rows {
+            due.push(Due::read(row)?);
+        }
+    }
+    Ok(due)
+}
+
+/// The parked rows of a destination that stand behind `after` in line. Only a read: a row stays parked until it is
+/// finished or rescheduled.
+pub async fn take_back(
+    db: &Database,
+    shard: i16,
+    destination: DestinationId,
+    after: i64,
+    limit: usize,
+) -> Result<Vec<Due>, DbErr> {
+    let text = format!(
+        "SELECT {COLUMNS} FROM pending WHERE shard = $1 AND destination_id = $2 AND due_at = 9223372036854775807
+        AND seq > $3 ORDER BY seq LIMIT $4"
+    );
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    let values: [Value; 4] = [shard.into(), destination.uuid().into(), after.into(), limit.into()];
+    let rows = db.read.query_all_raw(Statement::from_sql_and_values(db.read.get_database_backend(), text, values)).await?;
+    rows.iter().map(Due::read).collect()
+}
+
+/// Which destinations of a shard have parked rows: a loose index scan, one step a destination.
+pub async fn parked_destinations(db: &Database, shard: i16) -> Result<Vec<DestinationId>, DbErr> {
+    let text = "WITH RECURSIVE t(d) AS (
+            SELECT (SELECT destination_id FROM pending WHERE shard = $1 AND due_at = 9223372036854775807
+                ORDER BY destination_id LIMIT 1)
+            UNION ALL SELECT (SELECT destination_id FROM pending WHERE shard = $1 AND due_at = 9223372036854775807
+                AND destination_id > t.d ORDER BY destination_id LIMIT 1) FROM t WHERE t.d IS NOT NULL)
+        SELECT d FROM t WHERE d IS NOT NULL LIMIT 10000";
+    let read = Statement::from_sql_and_values(db.read.get_database_backend(), text, [shard.into()]);
+    let rows = db.read.query_all_raw(read).await?;
+    rows.iter().map(|row| Ok(row.try_get_by_index::<Uuid>(0)?.into())).collect()
+}
+
+/// All rows of a destination, whatever their due time, in the order of the line, from after `after`.
+pub async fn of_destination(db: &Database, destination: DestinationId, after: i64) -> Result<Vec<Due>, DbErr> {
+    let text = format!(
+        "SELECT {COLUMNS} FROM pending WHERE destination_id = $1 AND seq > $2 ORDER BY seq LIMIT 1000"
+    );
+    let values: [Value; 2] = [destination.uuid().into(), after.into()];
+    let rows = db.read.query_all_raw(Statement::from_sql_and_values(db.read.get_database_backend(), text, values)).await?;
+    rows.iter().map(Due::read).collect()
+}
+
+/// Rows of a subscription, at most 1,000 of them. No index serves this: it is asked once when a subscription is deleted,
+/// and reads one shard.
+pub async fn of_subscription(db: &Database, shard: i16, subscription: SubscriptionId) -> Result<Vec<Due>, DbErr> {
+    let text = format!("SELECT {COLUMNS} FROM pending WHERE shard = $1 AND subscription_id = $2 LIMIT 1000");
+    let values: [Value; 2] = [shard.into(), subscription.uuid().into()];
+    let rows = db.read.query_all_raw(Statement::from_sql_and_values(db.read.get_database_backend(), text, values)).await?;
+    rows.iter().map(Due::read).collect()
+}
+
+/// One row, if it is unfinished.
+pub async fn find(db: &impl ConnectionTrait, tenant: TenantId, id: DeliveryId) -> Result<Option<Due>, DbErr> {
+    let text = format!("SELECT {COLUMNS} FROM pending WHERE tenant_id = $1 AND id = $2");
+    let values: [Value; 2] = [tenant.uuid().into(), id.uuid().into()];
+    let row = db.query_one_raw(Statement::from_sql_and_values(db.get_database_backend(), text, values)).await?;
+    row.as_ref().map(Due::read).transpose()
+}
+
+/// The channel on which PostgreSQL carries wake-ups between processes.
+pub const CHANNEL: &str = "hookyard_due";
+
+/// Tells workers of other processes that something is due. Outside the transaction that made it so: a wake-up may be
+/// lost, and must not make commits stand in line.
+pub async fn tell(db: &Database) -> Result<(), DbErr> {
+    if db.is_sqlite() {
+        return Ok(());
+    }
+    let notify = Statement::from_string(DbBackend::Postgres, format!("SELECT pg_notify('{CHANNEL}', '')"));
+    db.finish.execute_raw(notify).await.map(drop)
+}
+
+fn array(of: ArrayType, values: impl Iterator<Item = Value>) -> Value {
+    Value::Array(of, Some(Box::new(values.collect())))
+}
+
+/// Hears [`tell`]. It takes one connection of the reading pool for itself.
+pub struct Listener(sea_orm::sqlx::postgres::PgListener);
+
+impl Listener {
+    /// Begins to listen.
+    pub async fn open(db: &Database) -> Result<Self, DbErr> {
+        let pool = db.read.get_postgres_connection_pool();
+        let mut listener = sea_orm::sqlx::postgres::PgListener::connect_with(pool).await.map_err(fault)?;
+        listener.listen(CHANNEL).await.map_err(fault)?;
+        Ok(Self(listener))
+    }
+
+    /// Waits for the next wake-up.
+    pub async fn heard(&mut self) -> Result<(), DbErr> {
+        self.0.recv().await.map(drop).map_err(fault)
+    }
+}
+
+/// At most one wake-up in this time: listeners read everything that is due anyway.
+const BETWEEN_TELLS: std::time::Duration = std::time::Duration::from_millis(5);
+
+/// Passes every ring of `wake` on to other processes, until `stop`. PostgreSQL only.
+pub async fn pass_on(db: Database, wake: crate::wake::Wake, stop: tokio_util::sync::CancellationToken) {
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = wake.rung() => {}
+        }
+        if let Err(error) = tell(&db).await {
+            tracing::warn!(error = &error as &dyn std::error::Error, "a wake-up was not passed on; workers poll");
+        }
+        tokio::time::sleep(BETWEEN_TELLS).await;
+    }
+}

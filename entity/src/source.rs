@@ -1,0 +1,164 @@
+//! One inbound URL of a tenant, for one provider account.
+
+use relay::id::{SourceId, TenantId};
+/// What a source demands of a request.
+pub use relay::preset::Verification;
+use sea_orm::entity::prelude::*;
+use sea_orm::{Condition, IntoActiveModel, QueryOrder, QuerySelect};
+use serde::{Deserialize, Serialize};
+
+use crate::{credential, tenant};
+
+#[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+#[sea_orm(table_name = "source")]
+pub struct Model {
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub tenant_id: Uuid,
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub id: Uuid,
+    pub name: String,
+    /// A preset's name.
+    pub provider: String,
+    /// JSON, `{"kind": "…"}`: see [`Model::verification`].
+    pub verification: String,
+    pub enabled: bool,
+    pub version: i64,
+    pub created_at: i64,
+}
+
+#[derive(Debug, Clone, Copy, EnumIter, DeriveRelation)]
+pub enum Relation {}
+
+impl ActiveModelBehavior for ActiveModel {}
+
+/// A source with what is needed to accept a request for it.
+#[derive(Debug, Clone)]
+pub struct Configured {
+    pub source: Model,
+    /// Its tenant's slug, as URLs have it.
+    pub slug: String,
+    /// Expired ones too: expiry is checked at each use.
+    pub credentials: Vec<credential::Model>,
+}
+
+impl Model {
+    #[must_use]
+    pub fn id(&self) -> SourceId {
+        self.id.into()
+    }
+
+    #[must_use]
+    pub fn tenant(&self) -> TenantId {
+        self.tenant_id.into()
+    }
+
+    /// What the source demands; None if a newer version wrote what this one cannot check, so that nothing may pass.
+    #[must_use]
+    pub fn verification(&self) -> Option<Verification> {
+        match serde_json::from_str::<Kind>(&self.verification).ok()? {
+            Kind::None => Some(Verification::None),
+            Kind::Credentials => Some(Verification::Credentials),
+        }
+    }
+}
+
+/// The column's form.
+#[derive(Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
+enum Kind {
+    None,
+    Credentials,
+}
+
+/// What the column says for a demand.
+#[must_use]
+pub fn verification_column(verification: Verification) -> String {
+    let kind = match verification {
+        Verification::None => Kind::None,
+        Verification::Credentials => Kind::Credentials,
+    };
+    serde_json::to_string(&kind).expect("a unit variant is JSON")
+}
+
+/// A tenant's source.
+pub async fn find(db: &impl ConnectionTrait, tenant: TenantId, id: SourceId) -> Result<Option<Model>, DbErr> {
+    Entity::find_by_id((tenant.uuid(), id.uuid())).one(db).await
+}
+
+/// A tenant's source that nobody else changes until the transaction ends.
+pub async fn lock(txn: &impl ConnectionTrait, tenant: TenantId, id: SourceId) -> Result<Option<Model>, DbErr> {
+    Entity::find_by_id((tenant.uuid(), id.uuid())).lock_exclusive().one(txn).await
+}
+
+/// A tenant's source with its slug and credentials.
+pub async fn configured(
+    db: &impl ConnectionTrait,
+    tenant: TenantId,
+    id: SourceId,
+) -> Result<Option<Configured>, DbErr> {
+    let Some(source) = find(db, tenant, id).await? else { return Ok(None) };
+    let Some(owner) = tenant::find(db, tenant).await? else { return Ok(None) };
+    let credentials = credential::all(db, tenant, id).await?;
+    Ok(Some(Configured { source, slug: owner.slug, credentials }))
+}
+
+/// Which of these ids are sources of this tenant.
+pub async fn existing(db: &impl ConnectionTrait, tenant: TenantId, ids: &[SourceId]) -> Result<Vec<SourceId>, DbErr> {
+    let among = Column::Id.is_in(ids.iter().map(|id| id.uuid()));
+    let rows = Entity::find().filter(Column::TenantId.eq(tenant.uuid())).filter(among).all(db).await?;
+    Ok(rows.iter().map(Model::id).collect())
+}
+
+/// A tenant's sources from before `before`, newest first.
+pub async fn page(
+    db: &impl ConnectionTrait,
+    tenant: TenantId,
+    before: Option<SourceId>,
+    limit: u64,
+) -> Result<Vec<Model>, DbErr> {
+    let older = before.map(|id| Column::Id.lt(id.uuid()));
+    let wanted = Condition::all().add(Column::TenantId.eq(tenant.uuid())).add_option(older);
+    Entity::find().filter(wanted).order_by_desc(Column::Id).limit(limit).all(db).await
+}
+
+/// A new source.
+pub async fn insert(txn: &impl ConnectionTrait, row: Model) -> Result<Model, DbErr> {
+    row.into_active_model().reset_all().insert(txn).await
+}
+
+/// Writes a row that [`lock`] read.
+pub async fn save(txn: &impl ConnectionTrait, row: Model) -> Result<Model, DbErr> {
+    row.into_active_model().reset_all().update(txn).await
+}
+
+/// The source is gone. Its keys and credentials are deleted beside it.
+pub async fn delete(txn: &impl ConnectionTrait, tenant: TenantId, id: SourceId) -> Result<(), DbErr> {
+    Entity::delete_by_id((tenant.uuid(), id.uuid())).exec(txn).await.map(drop)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_verification_reads_back_and_an_unknown_one_is_none() {
+        let mut row = Model {
+            tenant_id: Uuid::nil(),
+            id: Uuid::nil(),
+            name: String::new(),
+            provider: String::new(),
+            verification: String::new(),
+            enabled: true,
+            version: 1,
+            created_at: 0,
+        };
+        for verification in [Verification::None, Verification::Credentials] {
+            row.verification = verification_column(verification);
+            assert_eq!(row.verification(), Some(verification), "{}", row.verification);
+        }
+        for unknown in ["", "{}", r#"{"kind": "hmac"}"#, r#"{"kind": "none", "x": 1}"#] {
+            row.verification = unknown.to_owned();
+            assert_eq!(row.verification(), None, "{unknown}");
+        }
+    }
+}

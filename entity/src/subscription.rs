@@ -1,0 +1,190 @@
+//! Which events of which sources go to which destination.
+
+use relay::event_type::Pattern;
+use relay::id::{DestinationId, SourceId, SubscriptionId, TenantId};
+use sea_orm::entity::prelude::*;
+use sea_orm::{Condition, IntoActiveModel, QueryOrder, QuerySelect};
+use serde::de::DeserializeOwned;
+
+#[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+#[sea_orm(table_name = "subscription")]
+pub struct Model {
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub tenant_id: Uuid,
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub id: Uuid,
+    pub destination_id: Uuid,
+    /// A JSON array; None for all sources.
+    pub source_ids: Option<String>,
+    /// A JSON array.
+    pub event_types: String,
+    pub enabled: bool,
+    pub version: i64,
+    pub created_at: i64,
+}
+
+#[derive(Debug, Clone, Copy, EnumIter, DeriveRelation)]
+pub enum Relation {}
+
+impl ActiveModelBehavior for ActiveModel {}
+
+/// A subscription as it is matched.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rule {
+    pub id: SubscriptionId,
+    pub destination_id: DestinationId,
+    /// None for all sources.
+    pub source_ids: Option<Vec<SourceId>>,
+    pub event_types: Vec<Pattern>,
+    pub enabled: bool,
+}
+
+impl Rule {
+    /// Whether an event of this source and type (and the finer type that its preset derived) is wanted.
+    #[must_use]
+    pub fn matches(&self, source: Option<SourceId>, event_type: Option<&str>, derived: Option<&str>) -> bool {
+        let from_here = self.source_ids.as_ref().is_none_or(|ids| source.is_some_and(|source| ids.contains(&source)));
+        self.enabled && from_here && self.event_types.iter().any(|pattern| pattern.matches_either(event_type, derived))
+    }
+}
+
+impl Model {
+    #[must_use]
+    pub fn id(&self) -> SubscriptionId {
+        self.id.into()
+    }
+
+    #[must_use]
+    pub fn destination(&self) -> DestinationId {
+        self.destination_id.into()
+    }
+
+    /// The sources it listens to; None for all.
+    pub fn sources(&self) -> Result<Option<Vec<SourceId>>, DbErr> {
+        self.source_ids.as_deref().map(read).transpose()
+    }
+
+    /// The types it wants.
+    pub fn patterns(&self) -> Result<Vec<Pattern>, DbErr> {
+        read(&self.event_types)
+    }
+
+    fn rule(&self) -> Result<Rule, DbErr> {
+        Ok(Rule {
+            id: self.id(),
+            destination_id: self.destination(),
+            source_ids: self.sources()?,
+            event_types: self.patterns()?,
+            enabled: self.enabled,
+        })
+    }
+}
+
+fn read<T: DeserializeOwned>(column: &str) -> Result<T, DbErr> {
+    serde_json::from_str(column).map_err(|error| DbErr::Json(error.to_string()))
+}
+
+/// What the column says for these sources.
+#[must_use]
+pub fn sources_column(sources: Option<&[SourceId]>) -> Option<String> {
+    sources.map(|ids| serde_json::to_string(ids).expect("ids are text"))
+}
+
+/// What the column says for these patterns.
+#[must_use]
+pub fn patterns_column(patterns: &[Pattern]) -> String {
+    serde_json::to_string(patterns).expect("patterns are text")
+}
+
+/// A tenant's subscriptions as they are matched, enabled or not.
+pub async fn rules(db: &impl ConnectionTrait, tenant: TenantId) -> Result<Vec<Rule>, DbErr> {
+    let rows = Entity::find().filter(Column::TenantId.eq(tenant.uuid())).order_by_asc(Column::Id).all(db).await?;
+    rows.iter().map(Model::rule).collect()
+}
+
+/// A tenant's subscription.
+pub async fn find(db: &impl ConnectionTrait, tenant: TenantId, id: SubscriptionId) -> Result<Option<Model>, DbErr> {
+    Entity::find_by_id((tenant.uuid(), id.uuid())).one(db).await
+}
+
+/// A tenant's subscription that nobody else changes until the transaction ends.
+pub async fn lock(txn: &impl ConnectionTrait, tenant: TenantId, id: SubscriptionId) -> Result<Option<Model>, DbErr> {
+    Entity::find_by_id((tenant.uuid(), id.uuid())).lock_exclusive().one(txn).await
+}
+
+/// A tenant's subscriptions from before `before`, newest first.
+pub async fn page(
+    db: &impl ConnectionTrait,
+    tenant: TenantId,
+    before: Option<SubscriptionId>,
+    limit: u64,
+) -> Result<Vec<Model>, DbErr> {
+    let older = before.map(|id| Column::Id.lt(id.uuid()));
+    let wanted = Condition::all().add(Column::TenantId.eq(tenant.uuid())).add_option(older);
+    Entity::find().filter(wanted).order_by_desc(Column::Id).limit(limit).all(db).await
+}
+
+/// A new subscription.
+pub async fn insert(txn: &impl ConnectionTrait, row: Model) -> Result<Model, DbErr> {
+    row.into_active_model().reset_all().insert(txn).await
+}
+
+/// Writes a row that [`lock`] read.
+pub async fn save(txn: &impl ConnectionTrait, row: Model) -> Result<Model, DbErr> {
+    row.into_active_model().reset_all().update(txn).await
+}
+
+/// The subscription is gone.
+pub async fn delete(txn: &impl ConnectionTrait, tenant: TenantId, id: SubscriptionId) -> Result<(), DbErr> {
+    Entity::delete_by_id((tenant.uuid(), id.uuid())).exec(txn).await.map(drop)
+}
+
+/// The subscriptions to a destination are gone with it.
+pub async fn delete_of(txn: &impl ConnectionTrait, tenant: TenantId, destination: DestinationId) -> Result<(), DbErr> {
+    let of = Condition::all()
+        .add(Column::TenantId.eq(tenant.uuid()))
+        .add(Column::DestinationId.eq(destination.uuid()));
+    Entity::delete_many().filter(of).exec(txn).await.map(drop)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_rule_wants_its_sources_and_its_types() {
+        let [here, there] = [1, 2].map(SourceId::at);
+        let rule = |sources: Option<Vec<SourceId>>, types: &[&str], enabled| Rule {
+            id: SubscriptionId::at(1),
+            destination_id: DestinationId::at(1),
+            source_ids: sources,
+            event_types: types.iter().map(|text| text.parse().unwrap()).collect(),
+            enabled,
+        };
+        let from = |rule: &Rule, source| rule.matches(source, Some("a.b"), Some("c.d"));
+        for (rule, source, wanted) in [
+            (rule(None, &["*"], true), Some(here), true),
+            (rule(None, &["*"], true), None, true),
+            (rule(None, &["*"], false), Some(here), false),
+            (rule(Some(vec![here]), &["*"], true), Some(here), true),
+            (rule(Some(vec![here]), &["*"], true), Some(there), false),
+            (rule(Some(vec![here]), &["*"], true), None, false),
+            (rule(Some(vec![]), &["*"], true), Some(here), false),
+            (rule(None, &["a.b"], true), Some(here), true),
+            (rule(None, &["x", "c.*"], true), Some(here), true),
+            (rule(None, &["a"], true), Some(here), false),
+            (rule(None, &[], true), Some(here), false),
+        ] {
+            assert_eq!(from(&rule, source), wanted, "{rule:?} {source:?}");
+        }
+    }
+
+    #[test]
+    fn the_columns_read_back() {
+        let ids = [SourceId::at(1)];
+        let patterns: Vec<Pattern> = vec!["*".parse().unwrap(), "a.*".parse().unwrap()];
+        assert_eq!(read::<Vec<SourceId>>(&sources_column(Some(&ids)).unwrap()).unwrap(), ids);
+        assert_eq!(sources_column(None), None);
+        assert_eq!(read::<Vec<Pattern>>(&patterns_column(&patterns)).unwrap(), patterns);
+    }
+}

@@ -1,0 +1,83 @@
+//! What an attempt needs of its event, read when a slot is free.
+
+use std::collections::HashMap;
+
+use bytes::Bytes;
+use relay::id::{EventId, SourceId, TenantId};
+use sea_orm::sea_query::ArrayType;
+use sea_orm::{ConnectionTrait, DbBackend, DbErr, QueryResult, Statement, Value};
+use uuid::Uuid;
+
+use crate::Database;
+
+/// An event with its payload, as deliveries carry it.
+#[derive(Debug, Clone)]
+pub struct Work {
+    /// None for tests of a destination.
+    pub source_id: Option<SourceId>,
+    pub event_type: Option<String>,
+    pub request_id: Option<String>,
+    pub test: bool,
+    pub hops: i16,
+    /// A JSON array of `[name, value]`, values as Latin-1.
+    pub headers: String,
+    pub body: Bytes,
+}
+
+impl Work {
+    fn read(row: &QueryResult) -> Result<(EventId, Self), DbErr> {
+        let work = Self {
+            source_id: row.try_get_by_index::<Option<Uuid>>(1)?.map(Into::into),
+            event_type: row.try_get_by_index(2)?,
+            request_id: row.try_get_by_index(3)?,
+            test: row.try_get_by_index(4)?,
+            hops: row.try_get_by_index(5)?,
+            headers: row.try_get_by_index(6)?,
+            body: row.try_get_by_index::<Vec<u8>>(7)?.into(),
+        };
+        Ok((row.try_get_by_index::<Uuid>(0)?.into(), work))
+    }
+}
+
+const COLUMNS: &str = "e.id, e.source_id, e.event_type, e.request_id, e.test, e.hops, y.headers, y.body";
+
+/// The events of these deliveries; one whose payload has expired is missing. The smallest and largest id stand in the
+/// statement by themselves, so that PostgreSQL opens only the days between them.
+pub async fn read(db: &Database, keys: &[(TenantId, EventId)]) -> Result<HashMap<EventId, Work>, DbErr> {
+    let (Some(lowest), Some(highest)) =
+        (keys.iter().map(|(_, event)| event.uuid()).min(), keys.iter().map(|(_, event)| event.uuid()).max())
+    else {
+        return Ok(HashMap::new());
+    };
+    if db.is_sqlite() {
+        return read_one_by_one(db, keys).await;
+    }
+    let text = format!(
+        "SELECT {COLUMNS} FROM unnest($1::uuid[], $2::uuid[]) x(tenant_id, id)
+        JOIN event e ON e.tenant_id = x.tenant_id AND e.id = x.id AND e.id >= $3 AND e.id <= $4
+        JOIN payload y ON y.tenant_id = x.tenant_id AND y.event_id = x.id AND y.event_id >= $3 AND y.event_id <= $4"
+    );
+    let array = |values: Vec<Value>| Value::Array(ArrayType::Uuid, Some(Box::new(values)));
+    let values: [Value; 4] = [
+        array(keys.iter().map(|(tenant, _)| tenant.uuid().into()).collect()),
+        array(keys.iter().map(|(_, event)| event.uuid().into()).collect()),
+        lowest.into(),
+        highest.into(),
+    ];
+    let rows = db.read.query_all_raw(Statement::from_sql_and_values(DbBackend::Postgres, text, values)).await?;
+    rows.iter().map(Work::read).collect()
+}
+
+async fn read_one_by_one(db: &Database, keys: &[(TenantId, EventId)]) -> Result<HashMap<EventId, Work>, DbErr> {
+    let text = format!(
+        "SELECT {COLUMNS} FROM event e JOIN payload y ON y.tenant_id = e.tenant_id AND y.event_id = e.id
+        WHERE e.tenant_id = $1 AND e.id = $2"
+    );
+    let mut found = HashMap::new();
+    for (tenant, event) in keys {
+        let values: [Value; 2] = [tenant.uuid().into(), event.uuid().into()];
+        let row = db.read.query_one_raw(Statement::from_sql_and_values(DbBackend::Sqlite, &text, values)).await?;
+        found.extend(row.as_ref().map(Work::read).transpose()?);
+    }
+    Ok(found)
+}
