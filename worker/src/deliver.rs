@@ -1,0 +1,206 @@
+//! One attempt of one delivery, as a short list of named steps. Nothing is held open while it is on the wire.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use entity::attempt::Outcome;
+use entity::configuration::Configuration;
+use entity::delivery::State;
+use entity::destination;
+use entity::finish::AttemptLog;
+use entity::work::Work;
+use entity::DbErr;
+use relay::clock::Clock;
+use relay::egress::{Egress, Outgoing, Response, SendError};
+use relay::id::DestinationId;
+use relay::keyring::{Keyring, OpenError};
+use relay::retry::RetryPolicy;
+
+use crate::lease::Leases;
+use crate::outcome::{self, Judged, Next};
+use crate::request::{self, Facts};
+use crate::schedule::{Ended, Start};
+
+/// What every attempt of this process shares.
+pub(crate) struct Sender {
+    pub(crate) configuration: Arc<Configuration>,
+    pub(crate) keyring: Arc<Keyring>,
+    pub(crate) egress: Egress,
+    pub(crate) leases: Arc<Leases>,
+    pub(crate) clock: Clock,
+}
+
+/// Our own fault: nothing was sent, and it costs the destination no attempt.
+#[derive(Debug, thiserror::Error)]
+enum Fault {
+    #[error("the configuration could not be read")]
+    Configuration(#[source] DbErr),
+    #[error("a secret of destination {0} could not be opened")]
+    Sealed(DestinationId, #[source] OpenError),
+}
+
+/// Why nothing is sent.
+enum Unsent {
+    Ended(Ended),
+    Fault(Fault),
+}
+
+impl From<Ended> for Unsent {
+    fn from(ended: Ended) -> Self {
+        Self::Ended(ended)
+    }
+}
+
+impl From<Fault> for Unsent {
+    fn from(fault: Fault) -> Self {
+        Self::Fault(fault)
+    }
+}
+
+/// Relays beyond which an event is taken for one that runs in a circle.
+const MOST_HOPS: i16 = 3;
+
+impl Sender {
+    /// Makes one attempt. `work` is None where the payload has expired.
+    pub(crate) async fn attempt(&self, start: &Start, work: Option<&Work>) -> Ended {
+        match self.prepare(start, work).await {
+            Ok((outgoing, policy)) => self.send(start, outgoing, &policy).await,
+            Err(Unsent::Ended(ended)) => ended,
+            Err(Unsent::Fault(fault)) => {
+                tracing::error!(error = &fault as &dyn std::error::Error, "an attempt was put off");
+                Ended::Aborted
+            }
+        }
+    }
+
+    /// Rule C: on configuration that is at most 1 s old. Rule L: what has nowhere to go ends with the reason.
+    async fn prepare(&self, start: &Start, work: Option<&Work>) -> Result<(Outgoing, RetryPolicy), Unsent> {
+        let due = &start.due;
+        let found = self.configuration.destination(due.tenant_id, due.destination_id).await.map_err(Fault::Configuration)?;
+        let Some(destination) = found else { return Err(cancelled("destination deleted").into()) };
+        if let Some(subscription) = due.subscription_id {
+            let rules = self.configuration.subscriptions(due.tenant_id).await.map_err(Fault::Configuration)?;
+            if !rules.iter().any(|rule| rule.id == subscription) {
+                return Err(cancelled("subscription deleted").into());
+            }
+        }
+        if destination.state() != destination::State::Active {
+            return Err(Ended::Held.into());
+        }
+        let Some(work) = work else { return Err(failed("payload expired").into()) };
+        if work.hops > MOST_HOPS {
+            return Err(failed("loop").into());
+        }
+        let policy = destination.retry_policy();
+        Ok((self.outgoing(start, &destination, work)?, policy))
+    }
+
+    fn outgoing(&self, start: &Start, destination: &destination::Model, work: &Work) -> Result<Outgoing, Fault> {
+        let (due, epoch, now) = (&start.due, start.epoch, self.clock.now());
+        let sealed = |error| Fault::Sealed(due.destination_id, error);
+        let auth = destination::open_auth(&self.keyring, destination).map_err(sealed)?;
+        let secrets = destination::open_signing_secrets(&self.keyring, destination, now).map_err(sealed)?;
+        let facts = Facts {
+            event: due.event_id,
+            subscription: due.subscription_id,
+            attempt: number(start),
+            now,
+            span: relay::secret::random_bytes(),
+        };
+        let (leases, shard) = (Arc::clone(&self.leases), due.shard);
+        Ok(Outgoing {
+            url: destination.url.clone(),
+            headers: request::headers(work, &facts, &auth, &secrets),
+            body: work.body.clone(),
+            timeout: Duration::from_secs(u64::from(destination.timeout_s.unsigned_abs())),
+            may_write: Arc::new(move || leases.may_send(shard, epoch)),
+        })
+    }
+
+    async fn send(&self, start: &Start, outgoing: Outgoing, policy: &RetryPolicy) -> Ended {
+        let (at, began) = (self.clock.now(), Instant::now());
+        // Rule A: the fence is looked at first, so that a process that was frozen writes nothing when it wakes.
+        let result = tokio::select! {
+            biased;
+            () = self.leases.fenced(start.due.shard, start.epoch) => Err(SendError::Fenced),
+            result = self.egress.send(outgoing) => result,
+        };
+        let now = self.clock.now();
+        let Some(judged) = outcome::judge(&result, now) else {
+            self.leases.hurry.notify_one();
+            return Ended::Aborted;
+        };
+        metrics::counter!("hookyard_attempts_total", "outcome" => name(judged.outcome)).increment(1);
+        tracing::debug!(outcome = name(judged.outcome), status = judged.status, "attempted");
+        let log = log(start, at, began.elapsed(), &judged, result.ok());
+        follow(&judged, policy, log, now)
+    }
+}
+
+fn follow(judged: &Judged, policy: &RetryPolicy, log: AttemptLog, now: i64) -> Ended {
+    let attempts = u32::from(log.number.unsigned_abs());
+    match outcome::next(judged, policy, attempts, dice()) {
+        Next::Delivered => Ended::Finished { state: State::Delivered, reason: None, last: Some(log) },
+        Next::Wait(wait) => Ended::Again {
+            due_at: now + i64::try_from(wait.as_millis()).unwrap_or(i64::MAX / 2),
+            last: log,
+            overloaded: outcome::is_overload(judged),
+        },
+        Next::GiveUp => {
+            Ended::Finished { state: State::Failed, reason: Some("attempts exhausted".into()), last: Some(log) }
+        }
+    }
+}
+
+fn log(start: &Start, at: i64, took: Duration, judged: &Judged, response: Option<Response>) -> AttemptLog {
+    let keep = judged.outcome != Outcome::Delivered;
+    let remote_address = response.as_ref().and_then(|response| response.remote_address).map(|address| address.to_string());
+    let (headers, body) = response.filter(|_| keep).map(|response| (response.headers, response.body)).unzip();
+    AttemptLog {
+        number: i16::try_from(number(start)).unwrap_or(i16::MAX),
+        at,
+        duration_ms: i32::try_from(took.as_millis()).unwrap_or(i32::MAX),
+        outcome: judged.outcome,
+        status: judged.status.and_then(|status| i16::try_from(status).ok()),
+        error: judged.error.clone(),
+        remote_address,
+        response_headers: headers.map(|headers| latin_1(&headers)),
+        response_body: body.map(|body| body.to_vec()),
+    }
+}
+
+/// Headers as they are stored: a JSON array of pairs, each byte of a value as the letter of that number.
+fn latin_1(headers: &[(String, Vec<u8>)]) -> String {
+    let pairs: Vec<(&str, String)> =
+        headers.iter().map(|(name, value)| (name.as_str(), value.iter().map(|byte| char::from(*byte)).collect())).collect();
+    serde_json::to_string(&pairs).expect("strings serialise")
+}
+
+/// Which attempt this is, counted from 1.
+fn number(start: &Start) -> u32 {
+    u32::from(start.due.attempts.unsigned_abs()) + 1
+}
+
+fn cancelled(reason: &str) -> Ended {
+    Ended::Finished { state: State::Cancelled, reason: Some(reason.into()), last: None }
+}
+
+fn failed(reason: &str) -> Ended {
+    Ended::Finished { state: State::Failed, reason: Some(reason.into()), last: None }
+}
+
+fn name(outcome: Outcome) -> &'static str {
+    match outcome {
+        Outcome::Delivered => "delivered",
+        Outcome::Rejected => "rejected",
+        Outcome::TimedOut => "timed_out",
+        Outcome::Unreachable => "unreachable",
+        Outcome::Refused => "refused",
+        Outcome::Unauthorized => "unauthorized",
+    }
+}
+
+/// Between 0 and 1, for the jitter.
+fn dice() -> f64 {
+    f64::from(u32::from_be_bytes(relay::secret::random_bytes())) / f64::from(u32::MAX)
+}

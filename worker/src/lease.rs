@@ -1,0 +1,188 @@
+//! Which shards this worker owns, and until when it may send for them.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::time::Duration;
+
+use entity::Database;
+use entity::delivery::SHARDS;
+use entity::shard::{self, LEASE_MS, Lease};
+use relay::clock::Clock;
+use tokio::sync::{Notify, mpsc};
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use crate::owner::Message;
+
+/// Three renewals fit into a lease, so that one may fail.
+const RENEW_EVERY: Duration = Duration::from_secs(5);
+/// How often a worker looks for free shards and gives away what is beyond its share.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// How often the fence is looked at between looks: a clock that jumped needs a renewal at once.
+const TICK: Duration = Duration::from_millis(100);
+/// Sending ends so long before the lease: a request that was written may still be on its way.
+const MARGIN: Duration = Duration::from_secs(1);
+
+/// Rule A: for each shard the epoch under which it is held (0: not at all) and the boot-time milliseconds until which a
+/// request may be in flight.
+#[derive(Debug)]
+pub(crate) struct Leases {
+    clock: Clock,
+    epochs: [AtomicI64; SHARDS as usize],
+    fences: [AtomicU64; SHARDS as usize],
+    /// Acknowledged writes so far, as the owner counts them (rule B).
+    pub(crate) stamp: AtomicU64,
+    /// Asks for a renewal at once: somebody saw a fence.
+    pub(crate) hurry: Notify,
+}
+
+impl Leases {
+    pub(crate) fn new(clock: Clock) -> Arc<Self> {
+        Arc::new(Self {
+            clock,
+            epochs: [const { AtomicI64::new(0) }; SHARDS as usize],
+            fences: [const { AtomicU64::new(0) }; SHARDS as usize],
+            stamp: AtomicU64::new(0),
+            hurry: Notify::new(),
+        })
+    }
+
+    /// The epoch under which a shard is held.
+    pub(crate) fn epoch(&self, shard: i16) -> Option<i64> {
+        Some(self.epochs[index(shard)].load(Ordering::Acquire)).filter(|epoch| *epoch != 0)
+    }
+
+    /// Whether a request of this shard and epoch may be on the wire now.
+    pub(crate) fn may_send(&self, shard: i16, epoch: i64) -> bool {
+        self.epochs[index(shard)].load(Ordering::Acquire) == epoch
+            && millis(self.clock.boot()) < self.fences[index(shard)].load(Ordering::Acquire)
+    }
+
+    /// Returns when no request of this shard and epoch may be on the wire any more.
+    pub(crate) async fn fenced(&self, shard: i16, epoch: i64) {
+        while self.may_send(shard, epoch) {
+            tokio::time::sleep(TICK).await;
+        }
+    }
+
+    /// What is held now.
+    pub(crate) fn held(&self) -> Vec<Lease> {
+        (0..SHARDS).filter_map(|shard| Some(Lease { shard, epoch: self.epoch(shard)? })).collect()
+    }
+
+    fn hold(&self, lease: Lease, asked_at: Duration) {
+        let fence = asked_at + Duration::from_millis(LEASE_MS.unsigned_abs()) - MARGIN;
+        self.fences[index(lease.shard)].store(millis(fence), Ordering::Release);
+        self.epochs[index(lease.shard)].store(lease.epoch, Ordering::Release);
+    }
+
+    fn let_go(&self, shard: i16) {
+        self.epochs[index(shard)].store(0, Ordering::Release);
+    }
+
+    fn is_short(&self) -> bool {
+        let soon = millis(self.clock.boot() + RENEW_EVERY);
+        self.held().iter().any(|lease| self.fences[index(lease.shard)].load(Ordering::Acquire) < soon)
+    }
+}
+
+/// Keeps the leases: renews, takes what is free, tells the owner what came and went.
+pub(crate) struct Keeper {
+    pub(crate) db: Database,
+    pub(crate) clock: Clock,
+    pub(crate) id: Uuid,
+    pub(crate) leases: Arc<Leases>,
+    pub(crate) owner: mpsc::UnboundedSender<Message>,
+}
+
+impl Keeper {
+    /// Runs until `stop`; then the owner hands the shards over.
+    pub(crate) async fn run(self, stop: CancellationToken) {
+        let mut connection = None;
+        let mut renewed_at = None;
+        let mut looked_at = Duration::ZERO;
+        let mut workers = 1;
+        while !stop.is_cancelled() {
+            let now = relay::clock::boot_time();
+            let is_due = renewed_at.is_none_or(|at: Duration| now.saturating_sub(at) >= RENEW_EVERY);
+            if is_due || self.leases.is_short() {
+                match self.renew(&mut connection).await {
+                    Ok(live) => (renewed_at, workers) = (Some(now), live),
+                    Err(error) => tracing::error!(error = &error as &dyn std::error::Error, "leases were not renewed"),
+                }
+            }
+            if now.saturating_sub(looked_at) >= LOOK_EVERY {
+                looked_at = now;
+                self.look(workers).await;
+            }
+            tokio::select! {
+                () = stop.cancelled() => {}
+                () = self.leases.hurry.notified() => renewed_at = None,
+                () = tokio::time::sleep(TICK) => {}
+            }
+        }
+    }
+
+    /// Rule S: durable, on a connection of its own. Returns how many workers live.
+    async fn renew(&self, connection: &mut Option<shard::Connection>) -> Result<i64, entity::DbErr> {
+        // Rule A: read before the renewal is sent, so that the fence never lies behind the lease.
+        let asked_at = self.clock.boot();
+        let stamp = self.leases.stamp.load(Ordering::Acquire);
+        let held = self.leases.held();
+        let renewed = shard::renew(&self.db, &self.clock, self.id, &held).await?;
+        for lease in &held {
+            if renewed.held.contains(lease) {
+                self.leases.hold(*lease, asked_at);
+            } else {
+                self.lose(lease.shard);
+            }
+        }
+        self.db.set_clock(&self.clock).await?;
+        let is_old = connection.as_ref() == Some(&renewed.connection);
+        *connection = Some(renewed.connection);
+        self.tell(if is_old { Message::Durable(stamp) } else { Message::Doubtful });
+        Ok(renewed.workers)
+    }
+
+    fn lose(&self, shard: i16) {
+        tracing::warn!(shard, "lost a shard to another worker");
+        self.leases.let_go(shard);
+        self.tell(Message::Lost(shard));
+    }
+
+    /// Takes free shards up to the fair share; beyond it one is handed over at a time.
+    async fn look(&self, workers: i64) {
+        let asked_at = self.clock.boot();
+        match shard::acquire(&self.db, &self.clock, self.id).await {
+            Ok(taken) => {
+                for lease in taken {
+                    self.leases.hold(lease, asked_at);
+                    self.tell(Message::Acquired(lease));
+                }
+            }
+            Err(error) => tracing::error!(error = &error as &dyn std::error::Error, "no free shards could be looked for"),
+        }
+        if self.leases.held().len() > shard::fair_share(workers) {
+            self.tell(Message::HandOver);
+        }
+    }
+
+    fn tell(&self, message: Message) {
+        // The owner outlives the keeper but for a shutdown.
+        let _ = self.owner.send(message);
+    }
+}
+
+/// Gives a shard back, after its last write was acknowledged.
+pub(crate) async fn release(db: &Database, id: Uuid, leases: &Leases, lease: Lease) -> Result<(), entity::DbErr> {
+    leases.let_go(lease.shard);
+    shard::release(db, id, lease).await
+}
+
+fn index(shard: i16) -> usize {
+    usize::try_from(shard).unwrap_or(0) % SHARDS as usize
+}
+
+fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,99 @@
+//! HTTP out: takes due deliveries of its shards, signs and sends them, and says what became of each.
+
+use std::sync::Arc;
+
+use entity::Database;
+use entity::configuration::Configuration;
+use entity::wake::Wake;
+use relay::clock::Clock;
+use relay::egress::Egress;
+use relay::keyring::Keyring;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use uuid::Uuid;
+
+pub mod config;
+mod deliver;
+mod lease;
+mod outcome;
+mod owner;
+mod reader;
+mod request;
+mod role;
+mod schedule;
+mod wake;
+
+/// What a worker needs of its process.
+pub struct Worker {
+    pub db: Database,
+    pub configuration: Arc<Configuration>,
+    pub keyring: Arc<Keyring>,
+    pub egress: Egress,
+    pub clock: Clock,
+    pub wake: Wake,
+    /// On SQLite the file whose lock is the worker role; None on PostgreSQL, where leases decide alone.
+    pub role: Option<std::path::PathBuf>,
+}
+
+impl Worker {
+    /// Works until `stop`; then lets what is in flight end, writes what it came to, and hands its shards over.
+    pub async fn run(self, stop: CancellationToken) {
+        let Some(_role) = role::take(self.role.as_deref(), &stop).await else { return };
+        let id = relay::id::EventId::at(self.clock.now()).uuid();
+        let leases = lease::Leases::new(self.clock.clone());
+        let (outbox, inbox) = mpsc::unbounded_channel();
+        let (tracker, stop_keeping) = (TaskTracker::new(), CancellationToken::new());
+        let news = self.configuration.news();
+        let listener = tokio::spawn(wake::listen(self.db.clone(), self.wake.clone(), stop.clone()));
+        let keeper = lease::Keeper {
+            db: self.db.clone(),
+            clock: self.clock.clone(),
+            id,
+            leases: Arc::clone(&leases),
+            owner: outbox.clone(),
+        };
+        let keeping = tokio::spawn(keeper.run(stop_keeping.clone()));
+        let owner = owner(self, id, leases, (outbox, inbox), tracker.clone());
+        owner.run(stop, news).await;
+        stop_keeping.cancel();
+        tracker.close();
+        let _ = tokio::join!(keeping, listener);
+    }
+}
+
+/// The file whose lock is the worker role, for a SQLite database: it lies beside it.
+#[must_use]
+pub fn role_file(database_url: &str) -> Option<std::path::PathBuf> {
+    let path = database_url.strip_prefix("sqlite:")?.trim_start_matches("//");
+    let path = path.split('?').next().unwrap_or(path);
+    Some(format!("{path}-worker").into())
+}
+
+fn owner(
+    worker: Worker,
+    id: Uuid,
+    leases: Arc<lease::Leases>,
+    (outbox, inbox): (mpsc::UnboundedSender<owner::Message>, mpsc::UnboundedReceiver<owner::Message>),
+    tracker: TaskTracker,
+) -> owner::Owner {
+    let sender = deliver::Sender {
+        configuration: worker.configuration,
+        keyring: worker.keyring,
+        egress: worker.egress,
+        leases: Arc::clone(&leases),
+        clock: worker.clock.clone(),
+    };
+    owner::Owner {
+        state: owner::State::new(worker.db.is_sqlite()),
+        db: worker.db,
+        clock: worker.clock,
+        id,
+        wake: worker.wake,
+        leases,
+        sender: Arc::new(sender),
+        inbox,
+        outbox,
+        tracker,
+    }
+}

@@ -1,0 +1,67 @@
+//! `hookyard-worker`: settings, telemetry, database, work, drain.
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use clap::Parser as _;
+use entity::wake::Wake;
+use entity::{Database, housekeeping, start};
+use relay::egress::{Egress, Guard, OwnAddress, SystemLookup};
+use relay::keyring::Keyring;
+use relay::operations;
+use relay::process::{self, Stopped};
+use secrecy::ExposeSecret;
+use tokio::net::TcpListener;
+use worker::config::Settings;
+use worker::{Worker, role_file};
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let settings = Settings::parse();
+    relay::telemetry::start(&settings.telemetry);
+    process::exit_code(run(settings).await)
+}
+
+async fn run(settings: Settings) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+    let numbers = operations::count();
+    let stop = process::stop_on_signals()?;
+    let keyring = Keyring::parse(settings.master_keys.expose_secret())
+        .map_err(|error| process::bad_setting("HOOKYARD_MASTER_KEYS", error))?;
+    let url = settings.database_url.expose_secret();
+    let db = Database::open(url).await.map_err(|error| process::bad_setting("HOOKYARD_DATABASE_URL", error))?;
+    if let Some(pending) = migration::pending(&db.write).await? {
+        return Err(pending.into());
+    }
+    let role = role_file(url);
+    let opened = start::open(db, keyring).await?;
+    let ops = TcpListener::bind(settings.ops_listen)
+        .await
+        .map_err(|error| process::bad_setting("HOOKYARD_OPS_LISTEN", error))?;
+    println!("operations on http://{}", ops.local_addr()?);
+    let own = settings.public_url.as_ref().and_then(OwnAddress::of);
+    let guard = Arc::new(Guard::new(&settings.egress, own.into_iter().collect()));
+    let Stopped { now, end } = stop;
+    tokio::spawn(operations::serve(ops, ready(&opened), numbers, end.clone()));
+    tokio::spawn(housekeeping::run(opened.db.clone(), Arc::clone(&opened.configuration), opened.clock.clone(), end.clone()));
+    let worker = Worker {
+        db: opened.db,
+        configuration: opened.configuration,
+        keyring: opened.keyring,
+        egress: Egress::new(guard, Arc::new(SystemLookup::new()?))?,
+        clock: opened.clock,
+        wake: Wake::default(),
+        role,
+    };
+    println!("ready");
+    worker.run(now).await;
+    end.cancel();
+    Ok(())
+}
+
+fn ready(opened: &start::Opened) -> operations::Ready {
+    let opened = opened.clone();
+    Arc::new(move || {
+        let opened = opened.clone();
+        Box::pin(async move { housekeeping::ready(&opened.db, &opened.configuration, &opened.clock).await })
+    })
+}

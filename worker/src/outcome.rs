@@ -1,0 +1,125 @@
+//! What one attempt came to, and what follows. Pure: the answer, the policy and the dice are arguments.
+
+use std::time::Duration;
+
+use entity::attempt::Outcome;
+use relay::egress::{Response, SendError};
+use relay::retry::{Failure, RetryPolicy, parse_retry_after};
+
+/// One attempt, judged.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Judged {
+    pub(crate) outcome: Outcome,
+    pub(crate) status: Option<u16>,
+    /// What went wrong, for people.
+    pub(crate) error: Option<String>,
+    /// How long the receiver wants to be left alone.
+    pub(crate) retry_after: Option<Duration>,
+}
+
+/// What follows an attempt.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Next {
+    Delivered,
+    /// Tried again after this long.
+    Wait(Duration),
+    /// The schedule is exhausted.
+    GiveUp,
+}
+
+/// Judges an answer, or the lack of one. None: fenced, so nothing is known and nothing counts.
+#[must_use]
+pub(crate) fn judge(result: &Result<Response, SendError>, now: i64) -> Option<Judged> {
+    let failed = |outcome, error: String| Judged { outcome, status: None, error: Some(error), retry_after: None };
+    Some(match result {
+        Ok(response) => answered(response, now),
+        Err(SendError::TimedOut) => failed(Outcome::TimedOut, "no whole answer within the destination's time".into()),
+        Err(SendError::Refused(refusal)) => failed(Outcome::Refused, refusal.to_string()),
+        Err(SendError::Unreachable(why)) => failed(Outcome::Unreachable, why.clone()),
+        Err(SendError::Fenced) => return None,
+    })
+}
+
+fn answered(response: &Response, now: i64) -> Judged {
+    let status = response.status;
+    if (200..300).contains(&status) {
+        return Judged { outcome: Outcome::Delivered, status: Some(status), error: None, retry_after: None };
+    }
+    let retry_after = response.retry_after.as_deref().and_then(|hint| parse_retry_after(hint, now));
+    Judged { outcome: Outcome::Rejected, status: Some(status), error: Some(format!("answered {status}")), retry_after }
+}
+
+/// What follows attempt number `attempts`; `jitter` is between 0 and 1.
+#[must_use]
+pub(crate) fn next(judged: &Judged, policy: &RetryPolicy, attempts: u32, jitter: f64) -> Next {
+    let failure = match judged.outcome {
+        Outcome::Delivered => return Next::Delivered,
+        Outcome::Rejected => Failure::Status(judged.status.unwrap_or(0)),
+        Outcome::TimedOut => Failure::TimedOut,
+        Outcome::Unreachable => Failure::Unreachable,
+        Outcome::Refused => Failure::Refused,
+        Outcome::Unauthorized => Failure::Unauthorized,
+    };
+    policy.wait_after(attempts, &failure, judged.retry_after, jitter).map_or(Next::GiveUp, Next::Wait)
+}
+
+/// Whether the receiver asks for less at a time.
+#[must_use]
+pub(crate) fn is_overload(judged: &Judged) -> bool {
+    judged.outcome == Outcome::TimedOut || judged.status == Some(429)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn response(status: u16, retry_after: Option<&str>) -> Result<Response, SendError> {
+        Ok(Response {
+            status,
+            headers: Vec::new(),
+            body: bytes::Bytes::new(),
+            truncated: false,
+            remote_address: None,
+            retry_after: retry_after.map(str::to_owned),
+        })
+    }
+
+    #[test]
+    fn only_2xx_is_delivered() {
+        for (status, outcome) in [
+            (199, Outcome::Rejected),
+            (200, Outcome::Delivered),
+            (202, Outcome::Delivered),
+            (299, Outcome::Delivered),
+            (300, Outcome::Rejected),
+            (301, Outcome::Rejected),
+            (404, Outcome::Rejected),
+            (410, Outcome::Rejected),
+            (500, Outcome::Rejected),
+        ] {
+            assert_eq!(judge(&response(status, None), 0).unwrap().outcome, outcome, "{status}");
+        }
+    }
+
+    #[test]
+    fn a_fenced_attempt_counts_as_nothing() {
+        assert_eq!(judge(&Err(SendError::Fenced), 0), None);
+    }
+
+    #[test]
+    fn the_last_of_the_schedule_is_followed_by_nothing() {
+        let policy = RetryPolicy::new(vec![0, 10]).unwrap();
+        let judged = judge(&response(500, None), 0).unwrap();
+        assert_eq!(next(&judged, &policy, 1, 0.5), Next::Wait(Duration::from_secs(10)));
+        assert_eq!(next(&judged, &policy, 2, 0.5), Next::GiveUp);
+        let judged = judge(&response(204, None), 0).unwrap();
+        assert_eq!(next(&judged, &policy, 2, 0.5), Next::Delivered);
+    }
+
+    #[test]
+    fn a_hint_to_wait_is_heard() {
+        let policy = RetryPolicy::new(vec![0, 10]).unwrap();
+        let judged = judge(&response(503, Some("120")), 0).unwrap();
+        assert_eq!(next(&judged, &policy, 1, 0.0), Next::Wait(Duration::from_secs(120)));
+    }
+}
