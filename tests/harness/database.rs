@@ -1,0 +1,136 @@
+//! The database of one scenario.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use sea_orm::{ConnectOptions, ConnectionTrait, DatabaseConnection, DbBackend, Statement};
+use tempfile::TempDir;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    Sqlite,
+    Postgres,
+}
+
+/// A handle; all clones are one database.
+#[derive(Debug, Clone)]
+pub struct Database(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    kind: Kind,
+    /// PostgreSQL: its name. SQLite: the name of its file.
+    name: String,
+    /// Where the processes may leave files; SQLite's own are here.
+    directory: TempDir,
+}
+
+impl Database {
+    pub async fn create(kind: Kind) -> Self {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let name = match kind {
+            Kind::Sqlite => "hookyard.db".to_owned(),
+            Kind::Postgres => format!("hookyard_{}_{}", std::process::id(), COUNT.fetch_add(1, Ordering::SeqCst)),
+        };
+        if kind == Kind::Postgres {
+            run(&connect(&server()).await, &format!("CREATE DATABASE {name}")).await;
+        }
+        Self(Arc::new(Inner { kind, name, directory: TempDir::with_prefix("hookyard-scenario.").unwrap() }))
+    }
+
+    /// Whatever still uses it is thrown out.
+    pub async fn drop(self) {
+        if self.0.kind == Kind::Postgres {
+            run(&connect(&server()).await, &format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", self.0.name)).await;
+        }
+    }
+
+    #[must_use]
+    pub fn kind(&self) -> Kind {
+        self.0.kind
+    }
+
+    #[must_use]
+    pub fn is_postgres(&self) -> bool {
+        self.0.kind == Kind::Postgres
+    }
+
+    #[must_use]
+    pub fn directory(&self) -> PathBuf {
+        self.0.directory.path().to_owned()
+    }
+
+    #[must_use]
+    pub fn url(&self) -> String {
+        match self.0.kind {
+            Kind::Sqlite => format!("sqlite://{}", self.0.directory.path().join(&self.0.name).display()),
+            Kind::Postgres => {
+                let server = server();
+                let (server, _) = server.rsplit_once('/').expect("a URL with a database");
+                format!("{server}/{}", self.0.name)
+            }
+        }
+    }
+
+    /// Host and port of the server.
+    #[must_use]
+    pub fn server_address(&self) -> String {
+        let url = self.url();
+        let after_user = url.rsplit_once('@').expect("a URL with a user").1;
+        after_user.split('/').next().unwrap().to_owned()
+    }
+
+    /// One connection of the test's own.
+    pub async fn connection(&self) -> DatabaseConnection {
+        connect(&self.url()).await
+    }
+
+    /// One number that the database knows.
+    pub async fn number(&self, sql: &str) -> i64 {
+        let backend = if self.is_postgres() { DbBackend::Postgres } else { DbBackend::Sqlite };
+        let connection = self.connection().await;
+        let row = connection.query_one_raw(Statement::from_string(backend, sql)).await.unwrap().expect("one row");
+        let number = row.try_get_by_index(0).unwrap();
+        connection.close().await.unwrap();
+        number
+    }
+
+    /// From now on no event can be written, until it is released.
+    pub async fn hold_writes(&self) -> HeldWrites {
+        let connection = self.connection().await;
+        match self.0.kind {
+            Kind::Sqlite => run(&connection, "BEGIN IMMEDIATE").await,
+            Kind::Postgres => run(&connection, "BEGIN; LOCK TABLE event IN SHARE MODE").await,
+        }
+        HeldWrites(connection)
+    }
+}
+
+/// A transaction that stands in the way.
+#[derive(Debug)]
+pub struct HeldWrites(DatabaseConnection);
+
+impl HeldWrites {
+    pub async fn release(self) {
+        run(&self.0, "ROLLBACK").await;
+        self.0.close().await.unwrap();
+    }
+}
+
+/// The server that `tests/run` started.
+fn server() -> String {
+    #[expect(clippy::disallowed_methods, reason = "a setting of the suite, not of the relay")]
+    std::env::var("HOOKYARD_TEST_POSTGRES")
+        .expect("HOOKYARD_TEST_POSTGRES is not set: use tests/run, or tests/postgres cargo test …")
+}
+
+async fn connect(url: &str) -> DatabaseConnection {
+    let mut options = ConnectOptions::new(url);
+    options.max_connections(1).min_connections(1).sqlx_logging(false);
+    sea_orm::Database::connect(options).await.unwrap_or_else(|error| panic!("connecting to {url}: {error}"))
+}
+
+async fn run(connection: &DatabaseConnection, sql: &str) {
+    connection.execute_unprepared(sql).await.unwrap_or_else(|error| panic!("{sql}: {error}"));
+}

@@ -1,0 +1,36 @@
+//! What the scenarios stand on: the real programs, real receivers, a clock that can be moved, and a database each.
+
+#![expect(clippy::unwrap_used, reason = "what fails in a harness has to fail the test")]
+
+pub mod answer;
+pub mod client;
+pub mod clock;
+pub mod database;
+pub mod ondato;
+pub mod port;
+pub mod process;
+pub mod program;
+pub mod raw;
+pub mod receiver;
+pub mod relay;
+pub mod reply;
+pub mod scenario;
+pub mod signature;
+pub mod source;
+pub mod system;
+pub mod tenant;
+pub mod wait;
+pub mod wire;
+
+pub use answer::Answer;
+pub use client::Client;
+pub use database::{Database, Kind};
+pub use process::Process;
+pub use program::Program;
+pub use receiver::Receiver;
+pub use relay::{Relay, Route};
+pub use reply::Reply;
+pub use serde_json::{Value, json};
+pub use source::Source;
+pub use tenant::{Destination, Tenant};
+pub use wait::{eventually, within};

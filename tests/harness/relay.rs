@@ -1,0 +1,239 @@
+//! The relay under test: the programs themselves, on a database of their own.
+
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+
+use crate::client::Client;
+use crate::clock::Clock;
+use crate::database::Database;
+use crate::process::Process;
+use crate::program::{Program, Settings, words};
+use crate::receiver::Receiver;
+use crate::source::Source;
+use crate::tenant::{Destination, Tenant};
+use crate::wait::PATIENCE;
+
+/// The operator's key in every scenario.
+pub const OPERATOR_KEY: &str = "an-operator-key-that-only-the-scenarios-know";
+
+/// On SQLite one process is both api and worker; on PostgreSQL they are separate, and there may be several.
+#[derive(Debug)]
+pub struct Relay {
+    pub clock: Clock,
+    pub database: Database,
+    pub apis: Vec<Process>,
+    pub workers: Vec<Process>,
+}
+
+/// What to start.
+#[derive(Debug)]
+pub struct Plan {
+    database: Database,
+    apis: usize,
+    workers: usize,
+    settings: Settings,
+}
+
+/// The shortest way from a provider to a receiver.
+#[derive(Debug, Clone)]
+pub struct Route {
+    pub tenant: Tenant,
+    pub source: Source,
+    pub destination: Destination,
+    pub subscription: String,
+}
+
+impl Relay {
+    /// One of each program.
+    pub async fn start(database: Database) -> Self {
+        Self::plan(database).start().await
+    }
+
+    #[must_use]
+    pub fn plan(database: Database) -> Plan {
+        Plan { database, apis: 1, workers: 1, settings: Settings::new() }
+    }
+
+    /// Each process once.
+    #[must_use]
+    pub fn processes(&self) -> Vec<&Process> {
+        if self.database.is_postgres() {
+            self.apis.iter().chain(&self.workers).collect()
+        } else {
+            self.apis.iter().collect()
+        }
+    }
+
+    /// `kill -9` for all of them.
+    pub fn kill(&self) {
+        self.processes().into_iter().for_each(Process::kill);
+    }
+
+    /// Starts all of them again, on the same database.
+    pub async fn start_again(&self) {
+        for process in self.processes() {
+            process.start_again().await;
+        }
+    }
+
+    /// The operator, at the first api.
+    #[must_use]
+    pub fn operator(&self) -> Client {
+        self.anybody().with_key(OPERATOR_KEY)
+    }
+
+    /// Somebody without a key.
+    #[must_use]
+    pub fn anybody(&self) -> Client {
+        Client::of(&self.apis[0])
+    }
+
+    pub async fn tenant(&self, name: &str) -> Tenant {
+        Tenant::create(&self.operator(), name).await
+    }
+
+    /// A tenant with one open source, all of whose events go to the receiver.
+    pub async fn route(&self, receiver: &Receiver) -> Route {
+        self.route_tried(receiver, None).await
+    }
+
+    /// The same, tried by a schedule of its own.
+    pub async fn route_tried(&self, receiver: &Receiver, schedule_s: Option<&[u64]>) -> Route {
+        let tenant = self.tenant("acme").await;
+        let source = tenant.source().await;
+        let destination = match schedule_s {
+            Some(schedule_s) => tenant.destination_tried(receiver, schedule_s).await,
+            None => tenant.destination(receiver).await,
+        };
+        let subscription = tenant.subscribe(&destination, &["*"]).await;
+        Route { tenant, source, destination, subscription }
+    }
+
+    /// Which worker sent what arrived from there.
+    #[must_use]
+    pub fn worker_behind(&self, sender: SocketAddr) -> usize {
+        let worker = self.workers.iter().position(|worker| worker.opened(sender));
+        worker.unwrap_or_else(|| panic!("{sender} is an end of none of the workers' connections"))
+    }
+
+    /// Lets time pass in steps until it is so, for what waits on times that are not known (a breaker, a jitter).
+    /// The steps are far apart, since each may cost the workers their leases.
+    pub async fn pass_time_until<T>(&self, what: &str, mut check: impl AsyncFnMut() -> Option<T>) -> T {
+        let mut stepped = Instant::now();
+        crate::within(PATIENCE * 2, what, async || {
+            if stepped.elapsed() > Duration::from_secs(4) {
+                self.clock.advance(Duration::from_secs(12));
+                stepped = Instant::now();
+            }
+            check().await
+        })
+        .await
+    }
+
+    /// Requests that were sent before this was called have been read by the apis when it returns.
+    pub async fn let_requests_arrive(&self) {
+        for api in &self.apis {
+            for _ in 0..50 {
+                self.anybody().at(api).get("/openapi.json").await.is(200);
+            }
+        }
+    }
+}
+
+/// The logs are worth reading only when something failed.
+impl Drop for Relay {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            for process in self.processes() {
+                eprintln!("{}", process.log());
+            }
+        }
+    }
+}
+
+impl Plan {
+    #[must_use]
+    pub const fn apis(mut self, count: usize) -> Self {
+        self.apis = count;
+        self
+    }
+
+    #[must_use]
+    pub const fn workers(mut self, count: usize) -> Self {
+        self.workers = count;
+        self
+    }
+
+    #[must_use]
+    pub fn setting(mut self, name: &'static str, value: impl Into<String>) -> Self {
+        self.settings.insert(name, value.into());
+        self
+    }
+
+    pub async fn start(self) -> Relay {
+        let clock = Clock::in_directory(&self.database.directory());
+        let (apis, workers) =
+            if self.database.is_postgres() { self.separate(&clock).await } else { self.together(&clock) };
+        let relay = Relay { clock, database: self.database, apis, workers };
+        for process in relay.processes() {
+            process.ready().await;
+        }
+        relay
+    }
+
+    fn together(&self, clock: &Clock) -> (Vec<Process>, Vec<Process>) {
+        let settings = self.settings_of(Program::Hookyard, clock);
+        let process = Process::spawn(Program::Hookyard, settings, &self.database.directory(), "hookyard");
+        (vec![process.clone()], vec![process])
+    }
+
+    async fn separate(&self, clock: &Clock) -> (Vec<Process>, Vec<Process>) {
+        migrate(&self.database, clock).await;
+        let directory = self.database.directory();
+        let spawn = |program, number| {
+            Process::spawn(
+                program,
+                self.settings_of(program, clock),
+                &directory,
+                &format!("{}-{number}", Program::name(program)),
+            )
+        };
+        let apis = (0..self.apis).map(|number| spawn(Program::Api, number)).collect();
+        (apis, (0..self.workers).map(|number| spawn(Program::Worker, number)).collect())
+    }
+
+    fn settings_of(&self, program: Program, clock: &Clock) -> Settings {
+        let mut settings = settings_of(program, &self.database, clock);
+        settings.extend(self.settings.clone());
+        settings
+    }
+}
+
+/// What a program is told in every scenario.
+#[must_use]
+pub fn settings_of(program: Program, database: &Database, clock: &Clock) -> Settings {
+    let mut settings = Settings::from([
+        ("HOOKYARD_DATABASE_URL", database.url()),
+        ("HOOKYARD_TEST_CLOCK", clock.file().display().to_string()),
+        ("HOOKYARD_OPS_LISTEN", "127.0.0.1:0".to_owned()),
+        ("HOOKYARD_MASTER_KEYS", format!("k1:{}", STANDARD.encode([7; 32]))),
+        ("HOOKYARD_EGRESS_ALLOW", "127.0.0.0/8".to_owned()),
+        ("HOOKYARD_EGRESS_HTTP", "true".to_owned()),
+    ]);
+    if program != Program::Worker {
+        settings.insert("HOOKYARD_LISTEN", "127.0.0.1:0".to_owned());
+        settings.insert("HOOKYARD_OPERATOR_KEY", OPERATOR_KEY.to_owned());
+    }
+    settings
+}
+
+/// What an operator does before the first start on PostgreSQL.
+pub async fn migrate(database: &Database, clock: &Clock) {
+    let mut settings = settings_of(Program::Hookyard, database, clock);
+    settings.retain(|name, _| ["HOOKYARD_DATABASE_URL", "HOOKYARD_TEST_CLOCK"].contains(name));
+    let output = Program::Hookyard.run(&["migrate"], &settings, &database.directory()).await;
+    assert!(output.status.success(), "hookyard migrate:\n{}", words(&output));
+}

@@ -1,0 +1,41 @@
+//! What Linux knows about a process.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+/// Memory of its own, without files that are mapped, in KiB.
+#[must_use]
+pub fn memory_kib(pid: u32) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let line = status.lines().find(|line| line.starts_with("RssAnon:")).unwrap();
+    line.split_whitespace().nth(1).unwrap().parse().unwrap()
+}
+
+/// Processor time used so far, in all threads.
+#[must_use]
+pub fn processor_time(pid: u32) -> Duration {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+    let after_name = stat.rsplit_once(')').unwrap().1;
+    let ticks: u64 = after_name.split_whitespace().skip(11).take(2).map(|ticks| ticks.parse::<u64>().unwrap()).sum();
+    Duration::from_millis(ticks * 10)
+}
+
+/// Whether `near_end` is the local address of a TCP connection of the process.
+#[must_use]
+pub fn owns_connection(pid: u32, near_end: SocketAddr) -> bool {
+    let Some(inode) = inode_of(near_end) else { return false };
+    let socket = format!("socket:[{inode}]");
+    let Ok(descriptors) = std::fs::read_dir(format!("/proc/{pid}/fd")) else { return false };
+    descriptors.flatten().any(|descriptor| {
+        std::fs::read_link(descriptor.path()).is_ok_and(|target| target.as_os_str() == socket.as_str())
+    })
+}
+
+/// `/proc/net/tcp` writes addresses as the bytes of the machine, in hexadecimal.
+fn inode_of(near_end: SocketAddr) -> Option<String> {
+    let SocketAddr::V4(address) = near_end else { return None };
+    let local = format!("{:08X}:{:04X}", u32::from_le_bytes(address.ip().octets()), address.port());
+    let table = std::fs::read_to_string("/proc/net/tcp").ok()?;
+    let row = table.lines().find(|row| row.split_whitespace().nth(1) == Some(&local))?;
+    row.split_whitespace().nth(9).map(str::to_owned)
+}

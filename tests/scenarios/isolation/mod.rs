@@ -1,0 +1,121 @@
+//! The isolation walk: no operation of the published document shows a stranger anything, or lets them change it.
+
+mod cases;
+pub(crate) mod document;
+pub(crate) mod ids;
+mod snapshot;
+mod world;
+
+use harness::{Client, Database, Receiver, Relay, on_each_database};
+use reqwest::Method;
+
+use cases::{Caller, Case};
+use document::Operation;
+use ids::Ids;
+use world::World;
+
+on_each_database![no_operation_tells_a_stranger_anything, ids_in_queries_are_the_tenants_own];
+
+async fn no_operation_tells_a_stranger_anything(database: Database) {
+    let relay = Relay::start(database).await;
+    let receiver = Receiver::always(500).await;
+    let stranger = World::create(&relay, &receiver).await;
+    let operations = document::operations(&relay.anybody().get("/openapi.json").await.json(200));
+    let without_case: Vec<_> = operations.iter().filter(|operation| cases::find(operation).is_none()).collect();
+    assert!(without_case.is_empty(), "operations without a case in isolation/cases.rs: {without_case:#?}");
+
+    for operation in &operations {
+        let case = cases::find(operation).expect("just seen");
+        match case.caller {
+            Caller::Anybody => in_public(&relay, operation).await,
+            Caller::Provider => {}
+            Caller::Operator | Caller::Tenant => walk(&relay, &receiver, &stranger, (operation, case)).await,
+        }
+    }
+}
+
+/// Needs no key, so there is nothing to keep from anybody.
+async fn in_public(relay: &Relay, operation: &Operation) {
+    let public = Ids::unknown();
+    call(&relay.anybody(), operation, &operation.path(&public), None).await.succeeded();
+}
+
+/// Strangers first, so that the thing they reach for is there; the owner's success proves it afterwards.
+async fn walk(relay: &Relay, receiver: &Receiver, stranger: &World, (operation, case): (&Operation, &Case)) {
+    let owner = World::create(relay, receiver).await;
+    let before = snapshot::of(&relay.operator(), &owner.ids).await;
+    let unknown = Ids::unknown();
+
+    let theirs = (operation.path(&owner.ids), case.body(&owner.ids));
+    let nobodys = (operation.path(&unknown), case.body(&unknown));
+    if operation.names_something() {
+        look_the_same(&stranger.key, operation, theirs.clone(), nobodys.clone(), &owner.ids).await;
+        let answer = call(&relay.anybody(), operation, &theirs.0, theirs.1.as_ref()).await;
+        let _ = answer.problem(401);
+    } else {
+        let answer = call(&stranger.key, operation, &theirs.0, theirs.1.as_ref()).await;
+        assert!(!answer.text().contains(&owner.ids.tenant), "{answer}");
+    }
+    for (owners, unknowns) in operation.mixtures(&stranger.ids, &owner.ids, &unknown) {
+        let body = case.body(&stranger.ids);
+        look_the_same(&stranger.key, operation, (owners, body.clone()), (unknowns, body), &owner.ids).await;
+    }
+    if case.body(&owner.ids) != case.body(&stranger.ids) {
+        let path = operation.path(&stranger.ids);
+        look_the_same(&stranger.key, operation, (path.clone(), theirs.1.clone()), (path, nobodys.1), &owner.ids).await;
+    }
+    assert_eq!(
+        snapshot::of(&relay.operator(), &owner.ids).await,
+        before,
+        "{} by a stranger changed something",
+        operation.call
+    );
+
+    let caller = if case.caller == Caller::Operator { relay.operator() } else { owner.key.clone() };
+    call(&caller, operation, &theirs.0, theirs.1.as_ref()).await.succeeded();
+}
+
+type Request = (String, Option<harness::Value>);
+
+/// What is somebody else's is refused exactly as what does not exist.
+async fn look_the_same(stranger: &Client, operation: &Operation, theirs: Request, nobodys: Request, owner: &Ids) {
+    let other = call(stranger, operation, &theirs.0, theirs.1.as_ref()).await;
+    let none = call(stranger, operation, &nobodys.0, nobodys.1.as_ref()).await;
+    let forbidden = cases::find(operation).is_some_and(|case| case.caller == Caller::Operator) && other.status == 403;
+    assert!(forbidden || [404, 422].contains(&other.status), "{other}");
+    let _ = other.problem(other.status);
+    assert_eq!(
+        ids::without(&other),
+        ids::without(&none),
+        "{} {} is told apart from {}",
+        operation.call,
+        theirs.0,
+        nobodys.0
+    );
+    assert!(!other.text().contains(&owner.slug), "{other}");
+}
+
+async fn call(caller: &Client, operation: &Operation, path: &str, body: Option<&harness::Value>) -> harness::Answer {
+    let method: Method = operation.method.parse().expect("a method");
+    match body {
+        Some(body) => caller.ask_json(method, path, &[], body).await,
+        None => caller.ask(method, path, &[], "").await,
+    }
+}
+
+async fn ids_in_queries_are_the_tenants_own(database: Database) {
+    let relay = Relay::start(database).await;
+    let receiver = Receiver::always(500).await;
+    let (owner, stranger) = (World::create(&relay, &receiver).await, World::create(&relay, &receiver).await);
+    let unknown = Ids::unknown();
+
+    for (list, parameter, of) in cases::QUERIES {
+        let ask = async |ids: &Ids| {
+            stranger.key.get(&format!("/v1/tenants/{}{list}?{parameter}={}", stranger.ids.tenant, of(ids))).await
+        };
+        let (own, theirs, none) = (ask(&stranger.ids).await, ask(&owner.ids).await, ask(&unknown).await);
+        assert_eq!(own.json(200)["items"].as_array().map(Vec::len), Some(1), "{own}");
+        assert_eq!(ids::without(&theirs), ids::without(&none), "{list}?{parameter}");
+        assert_eq!(theirs.json(200)["items"].as_array().map(Vec::len), Some(0), "{theirs}");
+    }
+}

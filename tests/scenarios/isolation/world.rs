@@ -1,0 +1,41 @@
+//! A tenant that has one of everything.
+
+use harness::answer::text;
+use harness::ondato::APPROVED;
+use harness::{Client, Receiver, Relay, json};
+
+use super::ids::Ids;
+
+#[derive(Debug)]
+pub(super) struct World {
+    pub(super) ids: Ids,
+    /// Holds every scope.
+    pub(super) key: Client,
+}
+
+impl World {
+    /// Its delivery was rejected once by the receiver, and waits for a day.
+    pub(super) async fn create(relay: &Relay, receiver: &Receiver) -> Self {
+        let tenant = relay.tenant("acme").await;
+        let (source, credential) = tenant.guarded_source("ondato", "correct horse battery").await;
+        let destination = tenant.destination_tried(receiver, &[0, 86_400, 86_400]).await;
+        let subscription = tenant.subscribe(&destination, &["*"]).await;
+        let scopes = json!(["read", "write", "payloads", "replay", "secrets", "keys", "audit"]);
+        let key = tenant.post("/api-keys", json!({ "name": "all scopes", "scopes": scopes })).await.json(201);
+        let event = source.send(APPROVED).await;
+        let delivery = text(&tenant.delivery_of(&event).await, "id");
+        tenant.delivery_waiting(&delivery, 1).await;
+        let ids = Ids {
+            slug: tenant.slug,
+            tenant: tenant.id,
+            api_key: text(&key, "id"),
+            source: source.id,
+            credential,
+            destination: destination.id,
+            subscription,
+            event,
+            delivery,
+        };
+        Self { ids, key: relay.anybody().with_key(&text(&key, "key")) }
+    }
+}

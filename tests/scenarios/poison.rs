@@ -1,0 +1,46 @@
+//! One bad event harms no other.
+
+use harness::answer::text;
+use harness::ondato::{APPROVED, event, event_with_id};
+use harness::{Database, Receiver, Relay, Route, Source, on_each_database};
+
+on_each_database![a_poisonous_event_harms_no_other_of_its_batch];
+
+async fn a_poisonous_event_harms_no_other_of_its_batch(database: Database) {
+    let relay = Relay::start(database).await;
+    let receiver = Receiver::start().await;
+    let Route { tenant, source, .. } = relay.route(&receiver).await;
+    let poison = [
+        ("a zero in its id", event_with_id(APPROVED, "\0before and after\0"), "external_id"),
+        ("a type of 600 bytes", event(&"T".repeat(600)), "event_type"),
+        ("an id of 10 kB", event_with_id(APPROVED, &"i".repeat(10_000)), "external_id"),
+        ("a line end in its type", event("Kyc\r\nX-Injected: yes"), "event_type"),
+    ];
+
+    let held = relay.database.hold_writes().await;
+    let ahead = [post(&source, event(APPROVED)), post(&source, event(APPROVED))];
+    relay.let_requests_arrive().await;
+    let good: Vec<_> = (0..20).map(|_| post(&source, event(APPROVED))).collect();
+    let bad: Vec<_> = poison.iter().map(|(_, body, _)| post(&source, body.clone())).collect();
+    relay.let_requests_arrive().await;
+    held.release().await;
+
+    for posted in ahead.into_iter().chain(good) {
+        let deliveries = tenant.settled(&posted.await.unwrap()).await;
+        assert_eq!(text(&deliveries[0], "state"), "delivered");
+    }
+    for (posted, (what, body, field)) in bad.into_iter().zip(poison) {
+        let id = posted.await.unwrap();
+        let kept = tenant.event(&id).await;
+        assert!(kept[field].is_null(), "{what}: {kept:#}");
+        assert_eq!(tenant.get(&format!("/events/{id}/body")).await.is(200).body, body, "{what}");
+        assert_eq!(text(&tenant.settled(&id).await[0], "state"), "delivered", "{what}");
+    }
+    assert_eq!(receiver.count(), 26);
+}
+
+/// Gives the id of the event that was accepted.
+fn post(source: &Source, body: Vec<u8>) -> tokio::task::JoinHandle<String> {
+    let source = source.clone();
+    tokio::spawn(async move { source.post(body).await.event_id() })
+}

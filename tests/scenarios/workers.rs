@@ -1,0 +1,54 @@
+//! Two workers share the work.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use harness::{Client, Database, Receiver, Relay, json, on_each_database_alone, within};
+
+on_each_database_alone![five_thousand_events_are_delivered_once_each];
+
+const EVENTS: usize = 5_000;
+/// So many that their shards cannot all but a few be one worker's.
+const DESTINATIONS: usize = 100;
+
+/// On SQLite there is only one worker, and the same must hold.
+async fn five_thousand_events_are_delivered_once_each(database: Database) {
+    let relay = Relay::plan(database).workers(2).start().await;
+    let receiver = Receiver::start().await;
+    let tenant = relay.tenant("acme").await;
+    let source = tenant.source().await;
+    for number in 0..DESTINATIONS {
+        let url = receiver.url_of(&format!("/{number}"));
+        let destination = tenant.destination_of(json!({ "name": "out", "url": url })).await;
+        tenant.subscribe(&destination, &[&format!("Number.{number}")]).await;
+    }
+    if relay.database.is_postgres() {
+        fair_shares(&relay).await;
+    }
+
+    let accepted = source.send_many(EVENTS, 32, |number| format!("Number.{}", number % DESTINATIONS)).await;
+    let requests = receiver.wait_up_to(Duration::from_secs(120), EVENTS).await;
+
+    assert_eq!(receiver.ids(), accepted.into_iter().collect::<BTreeSet<_>>());
+    assert_eq!(requests.len(), EVENTS, "each of them once");
+    for worker in &relay.workers {
+        let sent = sent(worker).await;
+        let share = EVENTS as f64 / relay.workers.len() as f64;
+        assert!(sent >= share * 0.4, "one of {} workers sent {sent} of {EVENTS}", relay.workers.len());
+    }
+    assert_eq!(receiver.count(), EVENTS, "each of them once");
+}
+
+/// A fair share is half of the 64 shards, and they change hands one a second.
+async fn fair_shares(relay: &Relay) {
+    let sql = "SELECT count(*) FROM (SELECT owner FROM shard GROUP BY owner HAVING count(*) BETWEEN 28 AND 36) AS fair";
+    within(Duration::from_secs(90), "the shards to be shared", async || {
+        (relay.database.number(sql).await == 2).then_some(())
+    })
+    .await;
+}
+
+/// Attempts that a worker counted.
+async fn sent(worker: &harness::Process) -> f64 {
+    Client::of(worker).metric("hookyard_attempts_total").await
+}
