@@ -135,7 +135,11 @@ pub fn retry_column(policy: Option<&RetryPolicy>) -> Option<String> {
 
 /// The columns `auth_kind` and `auth`.
 #[must_use]
-pub fn sealed_auth(keyring: &Keyring, (tenant, id): (TenantId, DestinationId), auth: &Auth) -> (String, Option<String>) {
+pub fn sealed_auth(
+    keyring: &Keyring,
+    (tenant, id): (TenantId, DestinationId),
+    auth: &Auth,
+) -> (String, Option<String>) {
     let sealed = match auth {
         Auth::None => None,
         Auth::Basic { username, password } => {

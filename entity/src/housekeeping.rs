@@ -58,21 +58,6 @@ async fn clean(db: &Database, clock: &Clock) -> Result<(), DbErr> {
     change::forget(&db.finish, now - CHANGES_MS).await
 }
 
-/// Why this process cannot do its work now, if it cannot.
-pub async fn ready(db: &Database, configuration: &Configuration, clock: &Clock) -> Result<(), String> {
-    let cause = |error: DbErr| format!("the database does not answer: {error}");
-    configuration.poll().await.map_err(cause)?;
-    let days = partition::days_ahead(db, clock).await.map_err(cause)?;
-    if days < partition::ENOUGH {
-        return Err(format!("only {days} days of partitions are left"));
-    }
-    let off = relay::clock::wall() - db.clock().await.map_err(cause)?;
-    if off.abs() > CLOCK_TOLERANCE_MS {
-        return Err(format!("the machine's clock is {off} ms from the database's"));
-    }
-    Ok(())
-}
-
 fn told(result: Result<(), DbErr>, what: &str) {
     if let Err(error) = result {
         tracing::error!(error = &error as &dyn std::error::Error, "{what}");

@@ -1,8 +1,8 @@
 //! Headers and raw body of an event: apart from it, since they are large and are forgotten sooner.
 
 use relay::id::{EventId, TenantId};
-use sea_orm::entity::prelude::*;
 use sea_orm::QuerySelect;
+use sea_orm::entity::prelude::*;
 
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "payload")]
@@ -29,6 +29,11 @@ pub async fn headers(db: &impl ConnectionTrait, tenant: TenantId, event: EventId
 /// The raw body of a tenant's event; None once it is forgotten.
 pub async fn body(db: &impl ConnectionTrait, tenant: TenantId, event: EventId) -> Result<Option<Vec<u8>>, DbErr> {
     column(db, tenant, event, Column::Body).await
+}
+
+/// Whether there is still something to send.
+pub async fn is_kept(db: &impl ConnectionTrait, tenant: TenantId, event: EventId) -> Result<bool, DbErr> {
+    Ok(column::<Uuid>(db, tenant, event, Column::EventId).await?.is_some())
 }
 
 async fn column<T: sea_orm::TryGetable>(

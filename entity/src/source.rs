@@ -56,28 +56,28 @@ impl Model {
     #[must_use]
     pub fn verification(&self) -> Option<Verification> {
         match serde_json::from_str::<Kind>(&self.verification).ok()? {
-            Kind::None => Some(Verification::None),
-            Kind::Credentials => Some(Verification::Credentials),
+            Kind::None {} => Some(Verification::None),
+            Kind::Credentials {} => Some(Verification::Credentials),
         }
     }
 }
 
-/// The column's form.
+/// The column's form. Braces, since a unit variant would let unknown fields pass.
 #[derive(Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
 enum Kind {
-    None,
-    Credentials,
+    None {},
+    Credentials {},
 }
 
 /// What the column says for a demand.
 #[must_use]
 pub fn verification_column(verification: Verification) -> String {
     let kind = match verification {
-        Verification::None => Kind::None,
-        Verification::Credentials => Kind::Credentials,
+        Verification::None => Kind::None {},
+        Verification::Credentials => Kind::Credentials {},
     };
-    serde_json::to_string(&kind).expect("a unit variant is JSON")
+    serde_json::to_string(&kind).expect("a variant without fields is JSON")
 }
 
 /// A tenant's source.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use relay::clock::{Clock, wall};
 use relay::keyring::{Keyring, OpenError};
 use sea_orm::{ConnectionTrait, Statement, Value};
+use tokio_util::sync::CancellationToken;
 
 use crate::configuration::Configuration;
 use crate::housekeeping::CLOCK_TOLERANCE_MS;
@@ -30,6 +31,26 @@ pub struct Opened {
     pub configuration: Arc<Configuration>,
 }
 
+impl Opened {
+    /// Why this process cannot do its work now, if it cannot.
+    pub async fn ready(&self, stopping: &CancellationToken) -> Result<(), String> {
+        if stopping.is_cancelled() {
+            return Err("it is stopping".to_owned());
+        }
+        let cause = |error: DbErr| format!("the database does not answer: {error}");
+        self.configuration.poll().await.map_err(cause)?;
+        let days = partition::days_ahead(&self.db, &self.clock).await.map_err(cause)?;
+        if days < partition::ENOUGH {
+            return Err(format!("only {days} days of partitions are left"));
+        }
+        let off = wall() - self.db.clock().await.map_err(cause)?;
+        if off.abs() > CLOCK_TOLERANCE_MS {
+            return Err(format!("the machine's clock is {off} ms from the database's"));
+        }
+        Ok(())
+    }
+}
+
 /// What the canary says, and whose it is.
 const CANARY: &str = "canary";
 
@@ -38,7 +59,7 @@ pub async fn open(db: Database, keyring: Keyring) -> Result<Opened, StartError> 
     let clock = Clock::start();
     let off = db.set_clock(&clock).await?;
     if off.abs() > CLOCK_TOLERANCE_MS {
-        return Err(StartError::Clock(wall() - clock.now()));
+        return Err(StartError::Clock(off));
     }
     check_keys(&db, &keyring).await?;
     partition::ensure(&db, &clock).await?;

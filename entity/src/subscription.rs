@@ -141,9 +141,7 @@ pub async fn delete(txn: &impl ConnectionTrait, tenant: TenantId, id: Subscripti
 
 /// The subscriptions to a destination are gone with it.
 pub async fn delete_of(txn: &impl ConnectionTrait, tenant: TenantId, destination: DestinationId) -> Result<(), DbErr> {
-    let of = Condition::all()
-        .add(Column::TenantId.eq(tenant.uuid()))
-        .add(Column::DestinationId.eq(destination.uuid()));
+    let of = Condition::all().add(Column::TenantId.eq(tenant.uuid())).add(Column::DestinationId.eq(destination.uuid()));
     Entity::delete_many().filter(of).exec(txn).await.map(drop)
 }
 

@@ -45,7 +45,12 @@ pub async fn lock(txn: &impl ConnectionTrait, id: TenantId) -> Result<Option<Mod
 /// Tenants from before `before`, newest first.
 pub async fn page(db: &impl ConnectionTrait, before: Option<TenantId>, limit: u64) -> Result<Vec<Model>, DbErr> {
     let older = before.map(|id| Column::Id.lt(id.uuid()));
-    Entity::find().filter(sea_orm::Condition::all().add_option(older)).order_by_desc(Column::Id).limit(limit).all(db).await
+    Entity::find()
+        .filter(sea_orm::Condition::all().add_option(older))
+        .order_by_desc(Column::Id)
+        .limit(limit)
+        .all(db)
+        .await
 }
 
 /// A new tenant; [`is_taken`] tells when its slug is another's.

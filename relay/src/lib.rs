@@ -11,5 +11,6 @@ pub mod preset;
 pub mod process;
 pub mod retry;
 pub mod secret;
+pub mod settings;
 pub mod signature;
 pub mod telemetry;

@@ -23,19 +23,19 @@ pub fn processor_time(pid: u32) -> Duration {
 /// Whether `near_end` is the local address of a TCP connection of the process.
 #[must_use]
 pub fn owns_connection(pid: u32, near_end: SocketAddr) -> bool {
-    let Some(inode) = inode_of(near_end) else { return false };
-    let socket = format!("socket:[{inode}]");
+    let sockets: Vec<String> = inodes_of(near_end).into_iter().map(|inode| format!("socket:[{inode}]")).collect();
     let Ok(descriptors) = std::fs::read_dir(format!("/proc/{pid}/fd")) else { return false };
     descriptors.flatten().any(|descriptor| {
-        std::fs::read_link(descriptor.path()).is_ok_and(|target| target.as_os_str() == socket.as_str())
+        std::fs::read_link(descriptor.path()).is_ok_and(|target| sockets.iter().any(|socket| target.as_os_str() == socket.as_str()))
     })
 }
 
-/// `/proc/net/tcp` writes addresses as the bytes of the machine, in hexadecimal.
-fn inode_of(near_end: SocketAddr) -> Option<String> {
-    let SocketAddr::V4(address) = near_end else { return None };
+/// `/proc/net/tcp` writes addresses as the bytes of the machine, in hexadecimal. Connections to different far ends may
+/// share a port, so there may be several.
+fn inodes_of(near_end: SocketAddr) -> Vec<String> {
+    let SocketAddr::V4(address) = near_end else { return Vec::new() };
     let local = format!("{:08X}:{:04X}", u32::from_le_bytes(address.ip().octets()), address.port());
-    let table = std::fs::read_to_string("/proc/net/tcp").ok()?;
-    let row = table.lines().find(|row| row.split_whitespace().nth(1) == Some(&local))?;
-    row.split_whitespace().nth(9).map(str::to_owned)
+    let table = std::fs::read_to_string("/proc/net/tcp").unwrap_or_default();
+    let rows = table.lines().filter(|row| row.split_whitespace().nth(1) == Some(&local));
+    rows.filter_map(|row| row.split_whitespace().nth(9).map(str::to_owned)).collect()
 }

@@ -3,7 +3,6 @@
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use clap::Parser as _;
 use entity::wake::Wake;
 use entity::{Database, housekeeping, start};
 use relay::egress::{Egress, Guard, OwnAddress, SystemLookup};
@@ -12,12 +11,13 @@ use relay::operations;
 use relay::process::{self, Stopped};
 use secrecy::ExposeSecret;
 use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
 use worker::config::Settings;
 use worker::{Worker, role_file};
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let settings = Settings::parse();
+    let settings: Settings = relay::settings::read();
     relay::telemetry::start(&settings.telemetry);
     process::exit_code(run(settings).await)
 }
@@ -41,7 +41,7 @@ async fn run(settings: Settings) -> Result<(), Box<dyn std::error::Error + Send 
     let own = settings.public_url.as_ref().and_then(OwnAddress::of);
     let guard = Arc::new(Guard::new(&settings.egress, own.into_iter().collect()));
     let Stopped { now, end } = stop;
-    tokio::spawn(operations::serve(ops, ready(&opened), numbers, end.clone()));
+    tokio::spawn(operations::serve(ops, ready(&opened, now.clone()), numbers, end.clone()));
     tokio::spawn(housekeeping::run(opened.db.clone(), Arc::clone(&opened.configuration), opened.clock.clone(), end.clone()));
     let worker = Worker {
         db: opened.db,
@@ -58,10 +58,10 @@ async fn run(settings: Settings) -> Result<(), Box<dyn std::error::Error + Send 
     Ok(())
 }
 
-fn ready(opened: &start::Opened) -> operations::Ready {
+fn ready(opened: &start::Opened, stopping: CancellationToken) -> operations::Ready {
     let opened = opened.clone();
     Arc::new(move || {
-        let opened = opened.clone();
-        Box::pin(async move { housekeeping::ready(&opened.db, &opened.configuration, &opened.clock).await })
+        let (opened, stopping) = (opened.clone(), stopping.clone());
+        Box::pin(async move { opened.ready(&stopping).await })
     })
 }

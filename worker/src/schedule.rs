@@ -12,6 +12,8 @@ use relay::id::{DeliveryId, DestinationId};
 
 pub(crate) mod line;
 mod ring;
+#[cfg(test)]
+mod simulation;
 pub(crate) mod tickets;
 
 use entity::delivery::State;

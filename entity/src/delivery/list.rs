@@ -168,9 +168,10 @@ impl Query {
     async fn rows(mut self, db: &impl ConnectionTrait, limit: u64) -> Result<Vec<Row>, DbErr> {
         let limit = self.bind(i64::try_from(limit).unwrap_or(i64::MAX));
         let newest = format!("ORDER BY r.id DESC LIMIT {limit}");
-        let arms = [(UNFINISHED, &self.unfinished), (FINISHED, &self.finished)].into_iter().filter_map(|(select, only)| {
-            only.as_ref().map(|only| format!("SELECT * FROM ({select}{}{only} {newest}) AS arm", self.both))
-        });
+        let arms =
+            [(UNFINISHED, &self.unfinished), (FINISHED, &self.finished)].into_iter().filter_map(|(select, only)| {
+                only.as_ref().map(|only| format!("SELECT * FROM ({select}{}{only} {newest}) AS arm", self.both))
+            });
         let arms = arms.collect::<Vec<_>>().join(" UNION ALL ");
         let text = format!("SELECT * FROM ({arms}) AS r {newest}");
         let statement = Statement::from_sql_and_values(db.get_database_backend(), text, self.values);

@@ -1,0 +1,32 @@
+//! What every request of this process shares.
+
+use std::sync::Arc;
+
+use entity::Database;
+use entity::configuration::Configuration;
+use entity::wake::Wake;
+use relay::clock::Clock;
+use relay::egress::Guard;
+use relay::keyring::Keyring;
+use relay::password::Verifier;
+
+/// Cheap to clone; all clones are one process's state.
+#[derive(Debug, Clone)]
+pub struct App {
+    pub db: Database,
+    /// Cached configuration; what it says is at most 1 s old.
+    pub configuration: Arc<Configuration>,
+    /// Seals and opens secrets at rest.
+    pub keyring: Arc<Keyring>,
+    /// Says which destinations may be reached.
+    pub guard: Arc<Guard>,
+    /// Checks what providers and people present.
+    pub passwords: Arc<Verifier>,
+    pub clock: Clock,
+    /// Rings when something that is due was committed.
+    pub wake: Wake,
+    /// `HOOKYARD_PUBLIC_URL`, without a slash at its end.
+    pub public_url: Arc<str>,
+    /// SHA-256 of `HOOKYARD_OPERATOR_KEY`, where it was given: a key that no table holds.
+    pub operator_key: Option<[u8; 32]>,
+}

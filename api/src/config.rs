@@ -1,0 +1,75 @@
+//! What `hookyard-api` can be told. The help text is the manual.
+
+use std::net::SocketAddr;
+
+use relay::egress::EgressSettings;
+use relay::telemetry::TelemetrySettings;
+use secrecy::SecretString;
+
+/// Receives webhooks from providers and serves the admin API
+#[derive(Debug, clap::Parser)]
+#[command(name = "hookyard-api", version)]
+pub struct Settings {
+    /// The database: `postgres://user:password@host/name` or `sqlite://path`
+    #[arg(long, env = "HOOKYARD_DATABASE_URL", value_name = "URL", hide_env_values = true)]
+    pub database_url: SecretString,
+
+    /// The keys that seal secrets at rest, `id:base64(32 bytes)`, comma-separated: the first seals, all of them open
+    #[arg(long, env = "HOOKYARD_MASTER_KEYS", value_name = "KEYS", hide_env_values = true)]
+    pub master_keys: SecretString,
+
+    #[command(flatten)]
+    pub http: HttpSettings,
+
+    /// Where `/livez`, `/readyz` and `/metrics` are served; never reachable by tenants
+    #[arg(long, env = "HOOKYARD_OPS_LISTEN", value_name = "ADDRESS", default_value = "127.0.0.1:8081")]
+    pub ops_listen: SocketAddr,
+
+    #[command(flatten)]
+    pub egress: EgressSettings,
+
+    #[command(flatten)]
+    pub telemetry: TelemetrySettings,
+}
+
+/// How the API is reached; the same for `hookyard` and `hookyard-api`.
+#[derive(Debug, Clone, clap::Args)]
+pub struct HttpSettings {
+    /// Where webhooks and the admin API are served; port 0 takes a free one, which is printed
+    #[arg(long, env = "HOOKYARD_LISTEN", value_name = "ADDRESS", default_value = "127.0.0.1:8080")]
+    pub listen: SocketAddr,
+
+    /// What stands before the paths in the URLs that are handed out, such as `https://hooks.example.com`; without it the
+    /// listening address
+    #[arg(long, env = "HOOKYARD_PUBLIC_URL", value_name = "URL")]
+    pub public_url: Option<relay::egress::Url>,
+
+    /// A key that may do everything: any string of at least 32 characters
+    #[arg(long, env = "HOOKYARD_OPERATOR_KEY", value_name = "KEY", hide_env_values = true, value_parser = operator_key)]
+    pub operator_key: Option<SecretString>,
+}
+
+/// 32 characters of whatever alphabet are beyond guessing.
+const SHORTEST_KEY: usize = 32;
+
+fn operator_key(text: &str) -> Result<SecretString, String> {
+    match text.chars().count() {
+        0..SHORTEST_KEY => Err(format!("an operator key has at least {SHORTEST_KEY} characters")),
+        _ => Ok(text.into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser as _;
+
+    use super::Settings;
+
+    #[test]
+    fn secrets_do_not_show_when_settings_are_printed() {
+        let arguments = ["hookyard-api", "--database-url", "postgres://u:canary1@h/d", "--master-keys", "k1:canary2"];
+        let key = "canary3-canary3-canary3-canary3-canary3";
+        let settings = Settings::parse_from(arguments.into_iter().chain(["--operator-key", key]));
+        assert!(!format!("{settings:?}").contains("canary"), "{settings:?}");
+    }
+}

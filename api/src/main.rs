@@ -1,0 +1,63 @@
+//! `hookyard-api`: settings, telemetry, database, serve, drain.
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use api::Api;
+use api::config::Settings;
+use entity::wake::Wake;
+use entity::{Database, housekeeping, pending, start};
+use relay::keyring::Keyring;
+use relay::operations;
+use relay::process::{self, Stopped};
+use secrecy::ExposeSecret;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let settings: Settings = relay::settings::read();
+    relay::telemetry::start(&settings.telemetry);
+    process::exit_code(run(settings).await)
+}
+
+async fn run(settings: Settings) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+    let numbers = operations::count();
+    let stop = process::stop_on_signals()?;
+    let keyring = Keyring::parse(settings.master_keys.expose_secret())
+        .map_err(|error| process::bad_setting("HOOKYARD_MASTER_KEYS", error))?;
+    let db = Database::open(settings.database_url.expose_secret())
+        .await
+        .map_err(|error| process::bad_setting("HOOKYARD_DATABASE_URL", error))?;
+    if let Some(pending) = migration::pending(&db.write).await? {
+        return Err(pending.into());
+    }
+    let opened = start::open(db, keyring).await?;
+    let wake = Wake::default();
+    let api = Api::bind(&settings.http, &settings.egress, &opened, wake.clone())
+        .await
+        .map_err(|error| process::bad_setting("HOOKYARD_LISTEN", error))?;
+    let ops = TcpListener::bind(settings.ops_listen)
+        .await
+        .map_err(|error| process::bad_setting("HOOKYARD_OPS_LISTEN", error))?;
+    println!("listening on http://{}", api.address()?);
+    println!("operations on http://{}", ops.local_addr()?);
+    let Stopped { now, end } = stop;
+    tokio::spawn(operations::serve(ops, ready(&opened, now.clone()), numbers, end.clone()));
+    tokio::spawn(housekeeping::run(opened.db.clone(), Arc::clone(&opened.configuration), opened.clock.clone(), end.clone()));
+    if !opened.db.is_sqlite() {
+        tokio::spawn(pending::pass_on(opened.db.clone(), wake, end.clone()));
+    }
+    println!("ready");
+    api.serve(now).await;
+    end.cancel();
+    Ok(())
+}
+
+fn ready(opened: &start::Opened, stopping: CancellationToken) -> operations::Ready {
+    let opened = opened.clone();
+    Arc::new(move || {
+        let (opened, stopping) = (opened.clone(), stopping.clone());
+        Box::pin(async move { opened.ready(&stopping).await })
+    })
+}

@@ -1,0 +1,103 @@
+//! The resources of the admin API, one file each: what is sent and received, then the handlers.
+
+use poem_openapi::types::MaybeUndefined;
+use poem_openapi::{OpenApiService, Tags};
+
+use crate::error::Error;
+
+pub mod api_keys;
+pub mod credentials;
+pub mod deliveries;
+pub mod destinations;
+pub mod events;
+pub mod providers;
+pub mod sources;
+pub mod subscriptions;
+pub mod tenants;
+
+/// All of them. The methods of one path stand in one implementation, or the document would lose some.
+pub type Apis = (
+    tenants::Api,
+    api_keys::Api,
+    providers::Api,
+    sources::Api,
+    credentials::Api,
+    destinations::Api,
+    subscriptions::Api,
+    events::Api,
+    deliveries::Api,
+);
+
+/// How the document groups operations.
+#[derive(Tags)]
+#[oai(rename_all = "kebab-case")]
+pub enum Tag {
+    /// Customers of this relay; each owns all that is below it.
+    Tenants,
+    /// What proves a caller to this API.
+    ApiKeys,
+    /// Known senders of webhooks.
+    Providers,
+    /// Inbound URLs, one for each provider account, and what requests must present there.
+    Sources,
+    /// Where events are sent.
+    Destinations,
+    /// Which events go where.
+    Subscriptions,
+    /// What was received.
+    Events,
+    /// Events on their way to destinations.
+    Deliveries,
+}
+
+/// All handlers, ready to be routed and described.
+#[must_use]
+pub fn service() -> OpenApiService<Apis, ()> {
+    let apis = (
+        tenants::Api,
+        api_keys::Api,
+        providers::Api,
+        sources::Api,
+        credentials::Api,
+        destinations::Api,
+        subscriptions::Api,
+        events::Api,
+        deliveries::Api,
+    );
+    OpenApiService::new(apis, "Hookyard", env!("CARGO_PKG_VERSION"))
+        .description("Set up where webhooks come from and where they go, and see what became of each.")
+        .url_prefix("/v1")
+}
+
+/// The pointer of what most things have.
+const NAME: &str = "/name";
+
+/// Writes what a PATCH names. What every such thing must have cannot be cleared.
+fn set<T>(field: &mut T, patch: MaybeUndefined<T>, pointer: &str) -> Result<(), Error> {
+    match patch {
+        MaybeUndefined::Value(value) => *field = value,
+        MaybeUndefined::Null => return Err(Error::field(pointer, "cannot be cleared")),
+        MaybeUndefined::Undefined => {}
+    }
+    Ok(())
+}
+
+/// Writes what a PATCH names; null brings back what is so unless said otherwise.
+fn set_or<T>(field: &mut T, patch: MaybeUndefined<T>, usual: T) {
+    match patch {
+        MaybeUndefined::Value(value) => *field = value,
+        MaybeUndefined::Null => *field = usual,
+        MaybeUndefined::Undefined => {}
+    }
+}
+
+/// A user name of basic authentication (RFC 7617): the first colon ends it, and headers hold no control characters.
+fn check_username(username: &str, pointer: &str) -> Result<(), Error> {
+    let is_fit = !username.contains(':') && !username.chars().any(char::is_control);
+    if is_fit { Ok(()) } else { Err(Error::field(pointer, "must not contain a colon or a control character")) }
+}
+
+/// Headers as rows keep them.
+fn headers(column: &str) -> Result<Vec<Vec<String>>, Error> {
+    serde_json::from_str(column).map_err(|error| Error::Fault(error.into()))
+}

@@ -1,0 +1,246 @@
+//! Deliveries: events on their way to destinations, and what became of them.
+
+use entity::delivery::{self, Row};
+use poem_openapi::param::Path;
+use poem_openapi::{Enum, Object, OpenApi};
+use relay::id::kind;
+
+use super::Tag;
+use crate::answer::{Accepted, Found, Nothing};
+use crate::auth::{Caller, Scope};
+use crate::error::Error;
+use crate::input::{Input, Search};
+use crate::page::{Page, Paging};
+use crate::wire::{Id, Time, time};
+
+mod again;
+mod log;
+
+pub use log::{Attempt, AttemptOutcome};
+
+/// One event on its way to one destination.
+#[derive(Debug, Clone, Object)]
+pub struct Delivery {
+    pub id: Id<kind::Delivery>,
+    pub event_id: Id<kind::Event>,
+    /// Because of which subscription; null for tests and forced replays.
+    #[oai(nullable)]
+    pub subscription_id: Option<Id<kind::Subscription>>,
+    pub destination_id: Id<kind::Destination>,
+    pub state: DeliveryState,
+    /// Why it ended as it did.
+    #[oai(nullable)]
+    pub reason: Option<String>,
+    /// How many attempts were made.
+    pub attempts: i16,
+    /// Null if it is finished, or waits for its destination.
+    #[oai(nullable)]
+    pub next_attempt_at: Option<Time>,
+    /// What the destination answered last.
+    #[oai(nullable)]
+    pub last_status: Option<i16>,
+    /// How long the last attempt took.
+    #[oai(nullable)]
+    pub duration_ms: Option<i32>,
+    pub trigger: Trigger,
+    /// The finished delivery that this one repeats.
+    #[oai(nullable)]
+    pub retry_of: Option<Id<kind::Delivery>>,
+    pub created_at: Time,
+    #[oai(nullable)]
+    pub finished_at: Option<Time>,
+    /// Its attempts, oldest first; only where one delivery is read.
+    #[oai(skip_serializing_if_is_none)]
+    pub attempt_log: Option<Vec<Attempt>>,
+}
+
+/// What became of a delivery.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
+#[oai(rename_all = "snake_case")]
+pub enum DeliveryState {
+    /// Not finished.
+    Pending,
+    /// Not finished; its destination is paused or disabled.
+    Held,
+    Delivered,
+    Failed,
+    Filtered,
+    Cancelled,
+}
+
+/// Why a delivery exists.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
+#[oai(rename_all = "snake_case")]
+pub enum Trigger {
+    /// Its event was accepted while the subscription matched.
+    Event,
+    /// Somebody asked for the event once more.
+    Replay,
+    /// Somebody asked for a finished delivery once more.
+    Retry,
+    /// A test of the destination.
+    Test,
+}
+
+/// Which deliveries.
+#[derive(Debug, Clone, Object)]
+pub struct DeliverySearch {
+    /// Of this event.
+    pub event_id: Option<Id<kind::Event>>,
+    /// To this destination.
+    pub destination_id: Option<Id<kind::Destination>>,
+    /// Because of this subscription.
+    pub subscription_id: Option<Id<kind::Subscription>>,
+    /// In this state.
+    pub state: Option<DeliveryState>,
+    /// Last answered with this status.
+    #[oai(validator(minimum(value = "100"), maximum(value = "599")))]
+    pub last_status: Option<i16>,
+    /// Made at this time or later.
+    pub after: Option<Time>,
+    /// Made earlier than this.
+    pub before: Option<Time>,
+    #[oai(flatten)]
+    pub paging: Paging,
+}
+
+impl Delivery {
+    pub(super) fn show(row: &Row) -> Self {
+        Self {
+            id: row.id.into(),
+            event_id: row.event_id.into(),
+            subscription_id: row.subscription_id.map(Into::into),
+            destination_id: row.destination_id.into(),
+            state: if row.held { DeliveryState::Held } else { row.state.into() },
+            reason: row.reason.clone(),
+            attempts: row.attempts,
+            // What is held is not tried when it is due.
+            next_attempt_at: row.next_attempt_at.filter(|_| !row.held).map(time),
+            last_status: row.last_status,
+            duration_ms: row.duration_ms,
+            trigger: row.trigger.into(),
+            retry_of: row.retry_of.map(Into::into),
+            created_at: time(row.id.millis()),
+            finished_at: row.finished_at.map(time),
+            attempt_log: None,
+        }
+    }
+}
+
+impl DeliverySearch {
+    fn filter(&self) -> delivery::Filter {
+        let (state, held) = match self.state {
+            None => (None, None),
+            Some(DeliveryState::Pending) => (Some(delivery::State::Pending), Some(false)),
+            Some(DeliveryState::Held) => (Some(delivery::State::Pending), Some(true)),
+            Some(DeliveryState::Delivered) => (Some(delivery::State::Delivered), None),
+            Some(DeliveryState::Failed) => (Some(delivery::State::Failed), None),
+            Some(DeliveryState::Filtered) => (Some(delivery::State::Filtered), None),
+            Some(DeliveryState::Cancelled) => (Some(delivery::State::Cancelled), None),
+        };
+        delivery::Filter {
+            event_id: self.event_id.map(|id| id.0),
+            destination_id: self.destination_id.map(|id| id.0),
+            subscription_id: self.subscription_id.map(|id| id.0),
+            state,
+            held,
+            last_status: self.last_status,
+            after: self.after.map(|at| at.0.0),
+            before: self.before.map(|at| at.0.0),
+        }
+    }
+}
+
+impl From<delivery::State> for DeliveryState {
+    fn from(state: delivery::State) -> Self {
+        match state {
+            delivery::State::Pending => Self::Pending,
+            delivery::State::Delivered => Self::Delivered,
+            delivery::State::Failed => Self::Failed,
+            delivery::State::Filtered => Self::Filtered,
+            delivery::State::Cancelled => Self::Cancelled,
+        }
+    }
+}
+
+impl From<delivery::Trigger> for Trigger {
+    fn from(trigger: delivery::Trigger) -> Self {
+        match trigger {
+            delivery::Trigger::Event => Self::Event,
+            delivery::Trigger::Replay => Self::Replay,
+            delivery::Trigger::Retry => Self::Retry,
+            delivery::Trigger::Test => Self::Test,
+        }
+    }
+}
+
+#[derive(Debug)]
+pub struct Api;
+
+#[OpenApi(tag = "Tag::Deliveries")]
+impl Api {
+    /// List deliveries
+    #[oai(path = "/tenants/:tenant_id/deliveries", method = "get", operation_id = "list_deliveries")]
+    async fn list(
+        &self,
+        caller: Caller,
+        tenant_id: Path<Id<kind::Tenant>>,
+        query: Search<DeliverySearch>,
+    ) -> Result<Found<Page<Delivery>>, Error> {
+        let access = caller.may(Scope::Read, **tenant_id).await?;
+        let filter = query.0.filter();
+        let reading = query.0.paging.read(&access.app().keyring, format!("{}/deliveries", access.id()))?;
+        let rows = delivery::page(&access.app().db.read, access.id(), filter, reading.before, reading.rows()).await?;
+        Ok(Found::of(reading.page(rows, |row| row.id, |row| Ok(Delivery::show(row)))?))
+    }
+
+    /// Get a delivery
+    ///
+    /// With its attempts.
+    #[oai(path = "/tenants/:tenant_id/deliveries/:delivery_id", method = "get", operation_id = "get_delivery")]
+    async fn get(
+        &self,
+        caller: Caller,
+        tenant_id: Path<Id<kind::Tenant>>,
+        delivery_id: Path<Id<kind::Delivery>>,
+    ) -> Result<Found<Delivery>, Error> {
+        let access = caller.may(Scope::Read, **tenant_id).await?;
+        let row = delivery::find(&access.app().db.read, access.id(), **delivery_id).await?.ok_or(Error::NotFound)?;
+        let attempt_log = Some(log::read(&access, &row).await?);
+        Ok(Found::of(Delivery { attempt_log, ..Delivery::show(&row) }))
+    }
+
+    /// Try a delivery again
+    ///
+    /// One that is not finished is tried now; of one that is, a new one is made, whose `retry_of` names it.
+    #[oai(path = "/tenants/:tenant_id/deliveries/:delivery_id/retry", method = "post", operation_id = "retry_delivery")]
+    async fn retry(
+        &self,
+        caller: Caller,
+        tenant_id: Path<Id<kind::Tenant>>,
+        delivery_id: Path<Id<kind::Delivery>>,
+        _body: Input<Nothing>,
+    ) -> Result<Accepted<Delivery>, Error> {
+        let access = caller.may(Scope::Replay, **tenant_id).await?;
+        again::retry(&access, **delivery_id).await
+    }
+
+    /// Cancel a delivery
+    ///
+    /// It is not tried any more. An attempt in flight ends with its true outcome.
+    #[oai(
+        path = "/tenants/:tenant_id/deliveries/:delivery_id/cancel",
+        method = "post",
+        operation_id = "cancel_delivery"
+    )]
+    async fn cancel(
+        &self,
+        caller: Caller,
+        tenant_id: Path<Id<kind::Tenant>>,
+        delivery_id: Path<Id<kind::Delivery>>,
+        _body: Input<Nothing>,
+    ) -> Result<Accepted<Delivery>, Error> {
+        let access = caller.may(Scope::Replay, **tenant_id).await?;
+        again::cancel(&access, **delivery_id).await
+    }
+}

@@ -1,0 +1,221 @@
+//! Events: what was received, and how to send it again.
+
+use std::collections::BTreeMap;
+
+use entity::{delivery, event, payload};
+use poem_openapi::param::Path;
+use poem_openapi::payload::Binary;
+use poem_openapi::{Object, OpenApi};
+use relay::id::kind;
+
+use super::deliveries::Delivery;
+use super::{Tag, headers};
+use crate::answer::{Accepted, Found};
+use crate::auth::{Caller, Scope};
+use crate::error::Error;
+use crate::input::{Input, Search};
+use crate::page::{Page, Paging};
+use crate::wire::{Id, Time, time};
+
+mod replay;
+
+pub use replay::{Replay, Replayed};
+
+/// One accepted request.
+#[derive(Debug, Clone, Object)]
+pub struct Event {
+    pub id: Id<kind::Event>,
+    /// Null for tests of a destination.
+    #[oai(nullable)]
+    pub source_id: Option<Id<kind::Source>>,
+    #[oai(nullable)]
+    pub event_type: Option<String>,
+    /// A finer type, which patterns match as well.
+    #[oai(nullable)]
+    pub derived_type: Option<String>,
+    /// The provider's own id.
+    #[oai(nullable)]
+    pub external_id: Option<String>,
+    /// The id of the API call that led to it.
+    #[oai(nullable)]
+    pub request_id: Option<String>,
+    /// When it happened, by the provider's clock.
+    #[oai(nullable)]
+    pub occurred_at: Option<Time>,
+    pub received_at: Time,
+    pub method: String,
+    /// What followed the secret part of the URL.
+    pub path: String,
+    #[oai(nullable)]
+    pub query: Option<String>,
+    #[oai(nullable)]
+    pub remote_address: Option<String>,
+    #[oai(nullable)]
+    pub content_type: Option<String>,
+    /// Bytes of the body.
+    pub size: i32,
+    /// What the source extracts besides.
+    pub attributes: BTreeMap<String, String>,
+    /// How many subscriptions matched.
+    pub matched: i32,
+    /// How often its external id came again.
+    pub duplicates: i32,
+    /// Whether it is only a test.
+    pub test: bool,
+}
+
+/// One accepted request, with what became of it.
+#[derive(Debug, Object)]
+pub struct EventDetail {
+    #[oai(flatten)]
+    pub event: Event,
+    /// Pairs of name and value, in the order they came; null once they are forgotten. What authenticated the request
+    /// reads `[redacted]`.
+    #[oai(nullable)]
+    pub headers: Option<Vec<Vec<String>>>,
+    /// Its deliveries, newest first, at most 250.
+    pub deliveries: Vec<Delivery>,
+}
+
+/// Which events.
+#[derive(Debug, Clone, Object)]
+pub struct EventSearch {
+    /// Of this source.
+    pub source_id: Option<Id<kind::Source>>,
+    /// Of exactly this type, or this finer one.
+    #[oai(validator(max_length = 512))]
+    pub event_type: Option<String>,
+    /// With this id of the provider's.
+    #[oai(validator(max_length = 512))]
+    pub external_id: Option<String>,
+    /// With this id of the API call that led to it.
+    #[oai(validator(max_length = 512))]
+    pub request_id: Option<String>,
+    /// Whether any subscription matched.
+    pub matched: Option<bool>,
+    /// Whether it is only a test.
+    pub test: Option<bool>,
+    /// Received at this time or later.
+    pub after: Option<Time>,
+    /// Received earlier than this.
+    pub before: Option<Time>,
+    #[oai(flatten)]
+    pub paging: Paging,
+}
+
+/// The most deliveries that are shown with their event; the list of deliveries has all.
+const MOST_DELIVERIES: u64 = 250;
+
+impl Event {
+    fn show(row: &event::Model) -> Result<Self, Error> {
+        Ok(Self {
+            id: row.id().into(),
+            source_id: row.source().map(Into::into),
+            event_type: row.event_type.clone(),
+            derived_type: row.derived_type.clone(),
+            external_id: row.external_id.clone(),
+            request_id: row.request_id.clone(),
+            occurred_at: row.occurred_at.map(time),
+            received_at: time(row.received_at),
+            method: row.method.clone(),
+            path: row.path.clone(),
+            query: row.query.clone(),
+            remote_address: row.remote_address.clone(),
+            content_type: row.content_type.clone(),
+            size: row.size,
+            attributes: BTreeMap::new(),
+            matched: row.matched,
+            duplicates: row.duplicates,
+            test: row.test,
+        })
+    }
+}
+
+impl EventSearch {
+    fn filter(&self) -> event::Filter {
+        event::Filter {
+            source_id: self.source_id.map(|id| id.0),
+            event_type: self.event_type.clone(),
+            external_id: self.external_id.clone(),
+            request_id: self.request_id.clone(),
+            matched: self.matched,
+            test: self.test,
+            after: self.after.map(|at| at.0.0),
+            before: self.before.map(|at| at.0.0),
+        }
+    }
+}
+
+#[derive(Debug)]
+pub struct Api;
+
+#[OpenApi(tag = "Tag::Events")]
+impl Api {
+    /// List events
+    #[oai(path = "/tenants/:tenant_id/events", method = "get", operation_id = "list_events")]
+    async fn list(
+        &self,
+        caller: Caller,
+        tenant_id: Path<Id<kind::Tenant>>,
+        query: Search<EventSearch>,
+    ) -> Result<Found<Page<Event>>, Error> {
+        let access = caller.may(Scope::Read, **tenant_id).await?;
+        let filter = query.0.filter();
+        let reading = query.0.paging.read(&access.app().keyring, format!("{}/events", access.id()))?;
+        let rows = event::page(&access.app().db.read, access.id(), filter, reading.before, reading.rows()).await?;
+        Ok(Found::of(reading.page(rows, event::Model::id, Event::show)?))
+    }
+
+    /// Get an event
+    ///
+    /// With its headers and its deliveries.
+    #[oai(path = "/tenants/:tenant_id/events/:event_id", method = "get", operation_id = "get_event")]
+    async fn get(
+        &self,
+        caller: Caller,
+        tenant_id: Path<Id<kind::Tenant>>,
+        event_id: Path<Id<kind::Event>>,
+    ) -> Result<Found<EventDetail>, Error> {
+        let access = caller.may(Scope::Read, **tenant_id).await?;
+        let (db, tenant) = (&access.app().db.read, access.id());
+        let row = event::find(db, tenant, **event_id).await?.ok_or(Error::NotFound)?;
+        let of_it = delivery::Filter { event_id: Some(row.id()), ..delivery::Filter::default() };
+        let deliveries = delivery::page(db, tenant, of_it, None, MOST_DELIVERIES).await?;
+        Ok(Found::of(EventDetail {
+            event: Event::show(&row)?,
+            headers: payload::headers(db, tenant, row.id()).await?.as_deref().map(headers).transpose()?,
+            deliveries: deliveries.iter().map(Delivery::show).collect(),
+        }))
+    }
+
+    /// Get an event's body
+    ///
+    /// Exactly the bytes that were received.
+    #[oai(path = "/tenants/:tenant_id/events/:event_id/body", method = "get", operation_id = "get_event_body")]
+    async fn body(
+        &self,
+        caller: Caller,
+        tenant_id: Path<Id<kind::Tenant>>,
+        event_id: Path<Id<kind::Event>>,
+    ) -> Result<Binary<Vec<u8>>, Error> {
+        let access = caller.may(Scope::Payloads, **tenant_id).await?;
+        let (db, tenant) = (&access.app().db.read, access.id());
+        event::find(db, tenant, **event_id).await?.ok_or(Error::NotFound)?;
+        payload::body(db, tenant, **event_id).await?.map(Binary).ok_or(Error::Expired)
+    }
+
+    /// Send an event again
+    ///
+    /// To the destinations that are named, or else to those of the subscriptions that match it now.
+    #[oai(path = "/tenants/:tenant_id/events/:event_id/replay", method = "post", operation_id = "replay_event")]
+    async fn replay(
+        &self,
+        caller: Caller,
+        tenant_id: Path<Id<kind::Tenant>>,
+        event_id: Path<Id<kind::Event>>,
+        body: Input<Replay>,
+    ) -> Result<Accepted<Replayed>, Error> {
+        let access = caller.may(Scope::Replay, **tenant_id).await?;
+        replay::replay(&access, **event_id, body.0).await
+    }
+}

@@ -1,0 +1,300 @@
+//! The small types of the wire: texts that mean something, each with the one place where it is parsed, shown and
+//! described in the document.
+
+use std::borrow::Cow;
+use std::fmt::{self, Display};
+use std::ops::Deref;
+use std::str::FromStr;
+
+use chrono::{DateTime, SecondsFormat};
+use poem_openapi::registry::{MetaSchema, MetaSchemaRef};
+use poem_openapi::types::{ParseError, ParseFromJSON, ParseFromParameter, ParseResult, ToJSON, Type};
+use relay::event_type::Pattern;
+use relay::id::{self, Kind, kind};
+use secrecy::SecretString;
+use serde_json::Value;
+
+/// A meaning that a JSON string can have.
+pub trait Meaning: FromStr<Err: Display> + Display + Send + Sync + 'static {
+    /// The schema's `format`. Published, and enforced by [`fault`].
+    const FORMAT: &'static str;
+
+    /// For readers of the document and makers of clients.
+    #[must_use]
+    fn pattern() -> Option<String> {
+        None
+    }
+}
+
+/// A JSON string that was parsed as what it means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Text<T>(pub T);
+
+/// An id. One of another kind does not parse.
+pub type Id<K> = Text<id::Id<K>>;
+/// A time, RFC 3339 with milliseconds.
+pub type Time = Text<Moment>;
+
+/// Milliseconds since 1970.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Moment(pub i64);
+
+/// A tenant's name in URLs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Slug(String);
+
+/// Why a text does not mean what it should.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Meaningless {
+    #[error("not a time as in 2026-11-22T10:00:00.000Z (RFC 3339)")]
+    Time,
+    #[error("a slug is 2 to 40 of a-z, 0-9 and -")]
+    Slug,
+}
+
+/// A kind of thing that the API has.
+pub trait Thing: Kind {
+    /// The word in audit rows.
+    const OBJECT: &'static str;
+    const ID_FORMAT: &'static str;
+}
+
+macro_rules! things {
+    ($($kind:ident $object:literal),* $(,)?) => {
+        $(impl Thing for kind::$kind {
+            const OBJECT: &'static str = $object;
+            const ID_FORMAT: &'static str = concat!($object, "-id");
+        })*
+
+        /// What is wrong with a text of this format; formats that are not ours are only descriptions.
+        #[must_use]
+        pub fn fault(format: &str, text: &str) -> Option<String> {
+            fn of<T: Meaning>(text: &str) -> Option<String> {
+                text.parse::<T>().err().map(|error| error.to_string())
+            }
+            match format {
+                Moment::FORMAT => of::<Moment>(text),
+                Slug::FORMAT => of::<Slug>(text),
+                Pattern::FORMAT => of::<Pattern>(text),
+                $(<kind::$kind as Thing>::ID_FORMAT => of::<id::Id<kind::$kind>>(text),)*
+                _ => None,
+            }
+        }
+    };
+}
+
+things! {
+    Tenant "tenant", Source "source", Destination "destination", Subscription "subscription", Event "event",
+    Delivery "delivery", ApiKey "api-key", Credential "credential",
+}
+
+impl<K: Thing> Meaning for id::Id<K> {
+    const FORMAT: &'static str = K::ID_FORMAT;
+
+    fn pattern() -> Option<String> {
+        Some(format!("^{}_[0-7][0-9a-hjkmnp-tv-z]{{25}}$", K::PREFIX))
+    }
+}
+
+impl Meaning for Moment {
+    const FORMAT: &'static str = "date-time";
+}
+
+impl Meaning for Pattern {
+    const FORMAT: &'static str = "event-type-pattern";
+}
+
+impl Meaning for Slug {
+    const FORMAT: &'static str = "slug";
+
+    fn pattern() -> Option<String> {
+        Some("^[a-z0-9-]{2,40}$".to_owned())
+    }
+}
+
+impl FromStr for Moment {
+    type Err = Meaningless;
+
+    fn from_str(text: &str) -> Result<Self, Meaningless> {
+        let time = DateTime::parse_from_rfc3339(text).map_err(|_| Meaningless::Time)?;
+        Ok(Self(time.timestamp_millis()))
+    }
+}
+
+impl Display for Moment {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let time = DateTime::from_timestamp_millis(self.0).unwrap_or(DateTime::UNIX_EPOCH);
+        out.write_str(&time.to_rfc3339_opts(SecondsFormat::Millis, true))
+    }
+}
+
+impl FromStr for Slug {
+    type Err = Meaningless;
+
+    fn from_str(text: &str) -> Result<Self, Meaningless> {
+        let fits = |byte: u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-');
+        let is_slug = matches!(text.len(), 2..=40) && text.bytes().all(fits);
+        if is_slug { Ok(Self(text.to_owned())) } else { Err(Meaningless::Slug) }
+    }
+}
+
+impl Display for Slug {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(&self.0)
+    }
+}
+
+impl<T> Deref for Text<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.0
+    }
+}
+
+impl<K> From<id::Id<K>> for Id<K> {
+    fn from(id: id::Id<K>) -> Self {
+        Self(id)
+    }
+}
+
+/// A secret that is taken in: it can neither be shown nor logged.
+#[derive(Debug, Clone)]
+pub struct Secret(pub SecretString);
+
+/// Longer ones are no passwords, and slow to hash.
+const MAX_SECRET: usize = 1024;
+
+impl Type for Secret {
+    const IS_REQUIRED: bool = true;
+
+    type RawValueType = Self;
+    type RawElementValueType = Self;
+
+    fn name() -> Cow<'static, str> {
+        "secret".into()
+    }
+
+    fn schema_ref() -> MetaSchemaRef {
+        MetaSchemaRef::Inline(Box::new(MetaSchema {
+            min_length: Some(1),
+            max_length: Some(MAX_SECRET),
+            write_only: true,
+            ..MetaSchema::new_with_format("string", "password")
+        }))
+    }
+
+    fn as_raw_value(&self) -> Option<&Self> {
+        Some(self)
+    }
+
+    fn raw_element_iter<'a>(&'a self) -> Box<dyn Iterator<Item = &'a Self> + 'a> {
+        Box::new(self.as_raw_value().into_iter())
+    }
+}
+
+impl ParseFromJSON for Secret {
+    fn parse_from_json(value: Option<Value>) -> ParseResult<Self> {
+        match value {
+            Some(Value::String(text)) => Ok(Self(text.into())),
+            // The value is not repeated: it may be a secret all the same.
+            _ => Err(ParseError::custom("must be a string")),
+        }
+    }
+}
+
+impl ToJSON for Secret {
+    fn to_json(&self) -> Option<Value> {
+        None
+    }
+}
+
+/// A time of a row.
+#[must_use]
+pub fn time(millis: i64) -> Time {
+    Text(Moment(millis))
+}
+
+impl<T: Meaning> Type for Text<T> {
+    const IS_REQUIRED: bool = true;
+
+    type RawValueType = Self;
+    type RawElementValueType = Self;
+
+    fn name() -> Cow<'static, str> {
+        T::FORMAT.into()
+    }
+
+    fn schema_ref() -> MetaSchemaRef {
+        let schema = MetaSchema { pattern: T::pattern(), ..MetaSchema::new_with_format("string", T::FORMAT) };
+        MetaSchemaRef::Inline(Box::new(schema))
+    }
+
+    fn as_raw_value(&self) -> Option<&Self> {
+        Some(self)
+    }
+
+    fn raw_element_iter<'a>(&'a self) -> Box<dyn Iterator<Item = &'a Self> + 'a> {
+        Box::new(self.as_raw_value().into_iter())
+    }
+}
+
+impl<T: Meaning> ParseFromJSON for Text<T> {
+    fn parse_from_json(value: Option<Value>) -> ParseResult<Self> {
+        match value {
+            Some(Value::String(text)) => Self::parse_from_parameter(&text),
+            other => Err(ParseError::expected_type(other.unwrap_or_default())),
+        }
+    }
+}
+
+impl<T: Meaning> ParseFromParameter for Text<T> {
+    fn parse_from_parameter(text: &str) -> ParseResult<Self> {
+        text.parse().map(Self).map_err(ParseError::custom)
+    }
+}
+
+impl<T: Meaning> ToJSON for Text<T> {
+    fn to_json(&self) -> Option<Value> {
+        Some(Value::String(self.0.to_string()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_slug_is_what_urls_can_hold_for_years() {
+        for (text, good) in [
+            ("ac", true),
+            ("acme-2", true),
+            (&"a".repeat(40), true),
+            ("a", false),
+            ("", false),
+            (&"a".repeat(41), false),
+            ("Acme", false),
+            ("ac_me", false),
+            ("äö", false),
+        ] {
+            assert_eq!(text.parse::<Slug>().is_ok(), good, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_time_has_milliseconds_and_reads_back() {
+        let time: Moment = "2026-11-22T10:00:00.123456+01:00".parse().unwrap();
+        assert_eq!(time.to_string(), "2026-11-22T09:00:00.123Z");
+        assert_eq!(time.to_string().parse(), Ok(time));
+        assert_eq!(Moment(0).to_string(), "1970-01-01T00:00:00.000Z");
+        assert!("2026-11-22".parse::<Moment>().is_err());
+    }
+
+    #[test]
+    fn a_format_of_ours_is_enforced_and_others_are_not() {
+        assert_eq!(fault("source-id", "dst_01h2xcejqtf2nbrexx3vqjhp41").as_deref(), Some("not an id of a source"));
+        assert_eq!(fault("source-id", "src_01h2xcejqtf2nbrexx3vqjhp41"), None);
+        assert!(fault("event-type-pattern", "a*b").is_some());
+        assert_eq!(fault("int32", "x"), None);
+    }
+}

@@ -1,0 +1,99 @@
+//! Reading the settings of a process: from the environment or from flags, and whatever is wrong names itself.
+
+use std::process::exit;
+
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+use clap::{Command, Error, Parser};
+
+/// What all settings begin with; a name of this kind that nobody knows is a mistake and no decoration.
+const PREFIX: &str = "HOOKYARD_";
+
+/// Every setting of every program: they may share one environment.
+const KNOWN: &[&str] = &[
+    "HOOKYARD_DATABASE_URL",
+    "HOOKYARD_LISTEN",
+    "HOOKYARD_OPS_LISTEN",
+    "HOOKYARD_PUBLIC_URL",
+    "HOOKYARD_OPERATOR_KEY",
+    "HOOKYARD_MASTER_KEYS",
+    "HOOKYARD_EGRESS_ALLOW",
+    "HOOKYARD_EGRESS_PORTS",
+    "HOOKYARD_EGRESS_HTTP",
+    "HOOKYARD_LOG",
+    "HOOKYARD_LOG_FORMAT",
+    #[cfg(feature = "test-support")]
+    "HOOKYARD_TEST_CLOCK",
+];
+
+/// Reads the settings, or says what is wrong with them and ends the process.
+#[must_use]
+pub fn read<T: Parser>() -> T {
+    if let Some(name) = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok()).find(|name| is_unknown(name)) {
+        eprintln!("error: there is no setting {name}; `--help` lists them");
+        exit(2);
+    }
+    T::try_parse().unwrap_or_else(|error| {
+        let named = variables(&T::command(), &error);
+        // It prints help and version to stdout, and everything else to stderr.
+        let _ = error.print();
+        if !named.is_empty() {
+            eprintln!("In the environment: {}", named.join(", "));
+        }
+        exit(error.exit_code());
+    })
+}
+
+fn is_unknown(name: &str) -> bool {
+    name.starts_with(PREFIX) && !KNOWN.contains(&name)
+}
+
+/// The environment variables of the arguments that an error is about.
+fn variables(command: &Command, error: &Error) -> Vec<String> {
+    if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) {
+        return Vec::new();
+    }
+    let about: Vec<String> = match error.get(ContextKind::InvalidArg) {
+        Some(ContextValue::String(one)) => vec![one.clone()],
+        Some(ContextValue::Strings(several)) => several.clone(),
+        _ => Vec::new(),
+    };
+    about.iter().filter_map(|argument| variable(command, argument)).collect()
+}
+
+/// `argument` is written as clap shows it: `--listen <ADDRESS>`.
+fn variable(command: &Command, argument: &str) -> Option<String> {
+    let flag = argument.split_whitespace().next()?.strip_prefix("--")?;
+    let here = command.get_arguments().find(|known| known.get_long() == Some(flag)).and_then(clap::Arg::get_env);
+    let here = here.and_then(|name| name.to_str()).map(str::to_owned);
+    here.or_else(|| command.get_subcommands().find_map(|command| variable(command, argument)))
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+    use crate::egress::EgressSettings;
+
+    #[derive(Debug, Parser)]
+    struct Settings {
+        #[command(flatten)]
+        _egress: EgressSettings,
+    }
+
+    #[test]
+    fn a_bad_flag_is_named_as_the_environment_has_it() {
+        let error = Settings::try_parse_from(["hookyard", "--egress-allow", "10.0.0.0/33"]).unwrap_err();
+        assert_eq!(variables(&Settings::command(), &error), ["HOOKYARD_EGRESS_ALLOW"]);
+    }
+
+    #[test]
+    fn every_setting_is_known() {
+        for argument in Settings::command().get_arguments() {
+            let name = argument.get_env().and_then(|name| name.to_str());
+            assert!(name.is_none_or(|name| !is_unknown(name)), "{name:?}");
+        }
+        assert!(is_unknown("HOOKYARD_LISTNE"));
+        assert!(!is_unknown("HOME"));
+    }
+}

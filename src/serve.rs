@@ -1,0 +1,147 @@
+//! Everything in one process: migrate, then api and worker side by side.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use api::Api;
+use api::config::HttpSettings;
+use entity::start::{self, Opened};
+use entity::wake::Wake;
+use entity::{Database, housekeeping, pending};
+use relay::egress::{Egress, EgressSettings, SystemLookup};
+use relay::keyring::Keyring;
+use relay::operations;
+use relay::process::{self, Stopped};
+use relay::telemetry::TelemetrySettings;
+use secrecy::{ExposeSecret, SecretString};
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use worker::{Worker, role_file};
+
+mod key_file;
+mod operator_key;
+
+/// Why the process ends with an error.
+pub type Error = Box<dyn std::error::Error + Send + Sync>;
+
+#[derive(Debug, Clone, clap::Args)]
+pub struct Settings {
+    /// The database: `sqlite://path` or `postgres://user:password@host/name`
+    #[arg(
+        long,
+        env = "HOOKYARD_DATABASE_URL",
+        value_name = "URL",
+        hide_env_values = true,
+        default_value = "sqlite://hookyard.db"
+    )]
+    pub database_url: SecretString,
+
+    /// The keys that seal secrets at rest, `id:base64(32 bytes)`, comma-separated: the first seals, all of them open.
+    /// Without it they are read from `./hookyard.keys`, which is made at the first start
+    #[arg(long, env = "HOOKYARD_MASTER_KEYS", value_name = "KEYS", hide_env_values = true)]
+    pub master_keys: Option<SecretString>,
+
+    #[command(flatten)]
+    pub http: HttpSettings,
+
+    /// Where `/livez`, `/readyz` and `/metrics` are served; never reachable by tenants
+    #[arg(long, env = "HOOKYARD_OPS_LISTEN", value_name = "ADDRESS", default_value = "127.0.0.1:8081")]
+    pub ops_listen: SocketAddr,
+
+    #[command(flatten)]
+    pub egress: EgressSettings,
+
+    #[command(flatten)]
+    pub telemetry: TelemetrySettings,
+}
+
+/// Where the keys lie that were not given.
+const KEY_FILE: &str = "hookyard.keys";
+
+pub async fn run(settings: Settings) -> Result<(), Error> {
+    let stopped = process::stop_on_signals()?;
+    let numbers = operations::count();
+    let relay = Relay::open(&settings, Path::new(KEY_FILE)).await?;
+    let ops = TcpListener::bind(settings.ops_listen)
+        .await
+        .map_err(|error| process::bad_setting("HOOKYARD_OPS_LISTEN", error))?;
+    let address = relay.api.address()?;
+    println!("listening on http://{address}");
+    println!("operations on http://{}", ops.local_addr()?);
+    println!("documentation on http://{address}/docs");
+    if let Some(key) = &relay.new_operator_key {
+        println!("operator key: {} (shown only now)", key.expose_secret());
+    }
+    let Stopped { now, end } = stopped;
+    tokio::spawn(operations::serve(ops, ready(&relay.opened, now.clone()), numbers, end.clone()));
+    println!("ready");
+    relay.run(now, end).await;
+    Ok(())
+}
+
+/// Api and worker on one database.
+pub struct Relay {
+    pub api: Api,
+    /// The key that was made because there was none.
+    pub new_operator_key: Option<SecretString>,
+    opened: Opened,
+    worker: Worker,
+    wake: Wake,
+}
+
+impl Relay {
+    /// Migrates, opens, binds. Nothing is accepted or delivered before [`Relay::run`].
+    pub async fn open(settings: &Settings, key_file: &Path) -> Result<Self, Error> {
+        let url = settings.database_url.expose_secret();
+        let db = Database::open(url).await.map_err(|error| process::bad_setting("HOOKYARD_DATABASE_URL", error))?;
+        migration::up(&db.write).await?;
+        let opened = start::open(db.clone(), keyring(settings, &db, key_file).await?).await?;
+        let new_operator_key = operator_key::ensure(&opened, settings.http.operator_key.is_some()).await?;
+        let wake = Wake::default();
+        let api = Api::bind(&settings.http, &settings.egress, &opened, wake.clone())
+            .await
+            .map_err(|error| process::bad_setting("HOOKYARD_LISTEN", error))?;
+        let worker = Worker {
+            db,
+            configuration: Arc::clone(&opened.configuration),
+            keyring: Arc::clone(&opened.keyring),
+            egress: Egress::new(api.guard(), Arc::new(SystemLookup::new()?))?,
+            clock: opened.clock.clone(),
+            // On PostgreSQL the worker hears of everybody's commits through the database.
+            wake: if opened.db.is_sqlite() { wake.clone() } else { Wake::default() },
+            role: role_file(url),
+        };
+        Ok(Self { api, new_operator_key, opened, worker, wake })
+    }
+
+    /// Works until `now`; then the api ends first, so that what it accepted last is still delivered or kept; `end` tells
+    /// the rest.
+    pub async fn run(self, now: CancellationToken, end: CancellationToken) {
+        let Opened { db, clock, configuration, .. } = self.opened;
+        tokio::spawn(housekeeping::run(db.clone(), configuration, clock, end.clone()));
+        if !db.is_sqlite() {
+            tokio::spawn(pending::pass_on(db.clone(), self.wake, end.clone()));
+        }
+        tokio::join!(self.api.serve(now.clone()), self.worker.run(now));
+        end.cancel();
+        db.close().await;
+    }
+}
+
+/// The keys that were given, or those of the key file.
+async fn keyring(settings: &Settings, db: &Database, key_file: &Path) -> Result<Keyring, Error> {
+    let text = match &settings.master_keys {
+        Some(given) => given.clone(),
+        None => key_file::read_or_make(&PathBuf::from(key_file), start::holds_sealed(db).await?)?,
+    };
+    Ok(Keyring::parse(text.expose_secret()).map_err(|error| process::bad_setting("HOOKYARD_MASTER_KEYS", error))?)
+}
+
+fn ready(opened: &Opened, stopping: CancellationToken) -> operations::Ready {
+    let opened = opened.clone();
+    Arc::new(move || {
+        let (opened, stopping) = (opened.clone(), stopping.clone());
+        Box::pin(async move { opened.ready(&stopping).await })
+    })
+}
