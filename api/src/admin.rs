@@ -3,15 +3,20 @@
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+use std::time::Duration;
 
+use bytes::Bytes;
 use futures_util::FutureExt;
-use poem::http::{HeaderMap, HeaderValue, header};
+use http_body_util::combinators::BoxBody;
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use poem::http::{HeaderMap, HeaderValue, StatusCode, header};
 use poem::{Endpoint, Request, Response, Route};
 
 use crate::app::App;
 use crate::auth::LastUsed;
 use crate::document::docs;
 use crate::error::{Error, respond};
+use crate::input::MAX_BODY;
 use crate::request::Facts;
 use crate::resources;
 
@@ -24,6 +29,11 @@ pub fn admin(app: &App, uses: &LastUsed) -> impl Endpoint<Output = Response> + u
         .at("/docs", poem::get(docs::docs));
     Admin { app: app.clone(), uses: uses.clone(), routes }
 }
+
+/// A body must be there so soon.
+const BODY_WITHIN: Duration = Duration::from_secs(10);
+/// Everything after the body: 503 within 2 s is promised when the database is away.
+const ANSWER_WITHIN: Duration = Duration::from_millis(1_800);
 
 struct Admin {
     app: App,
@@ -39,16 +49,39 @@ impl Endpoint for Admin {
         request.set_data(self.app.clone());
         request.set_data(self.uses.clone());
         request.set_data(Arc::clone(&facts));
-        let result = AssertUnwindSafe(self.routes.call(request)).catch_unwind().await;
-        let mut response = match result {
-            Ok(Ok(response)) => response,
-            Ok(Err(error)) => respond(error, &facts),
-            // The panic itself has been reported, with its place, by the hook.
-            Err(_) => respond(Error::Fault("a handler panicked".into()).into(), &facts),
+        let result = match gather(&mut request).await {
+            Ok(()) => self.route(request).await,
+            Err(error) => Err(error.into()),
         };
+        let mut response = result.unwrap_or_else(|error| respond(error, &facts));
         finish(response.headers_mut(), &facts);
         Ok(response)
     }
+}
+
+impl Admin {
+    /// Whatever the database does, the caller hears something in time.
+    async fn route(&self, request: Request) -> poem::Result<Response> {
+        let caught = AssertUnwindSafe(self.routes.call(request)).catch_unwind();
+        match tokio::time::timeout(ANSWER_WITHIN, caught).await {
+            Ok(Ok(result)) => result,
+            // The panic itself has been reported, with its place, by the hook.
+            Ok(Err(_)) => Err(Error::Fault("a handler panicked".into()).into()),
+            Err(_) => Err(Error::Unavailable("there was no answer in time".into()).into()),
+        }
+    }
+}
+
+/// Waits for the whole body, so that a slow sender does not use up the time for the answer.
+async fn gather(request: &mut Request) -> Result<(), Error> {
+    let body: BoxBody<Bytes, std::io::Error> = request.take_body().into();
+    let whole = tokio::time::timeout(BODY_WITHIN, Limited::new(body, MAX_BODY).collect()).await;
+    match whole.map_err(|_| Error::Other(StatusCode::REQUEST_TIMEOUT))? {
+        Ok(whole) => request.set_body(whole.to_bytes()),
+        Err(error) if error.is::<LengthLimitError>() => return Err(Error::TooLarge(MAX_BODY)),
+        Err(_) => return Err(Error::NotJson("it ended too soon".to_owned())),
+    }
+    Ok(())
 }
 
 /// The headers of every answer. Answers hold secrets and tenants' data, so nobody on the way keeps them.

@@ -33,6 +33,7 @@ struct World {
     app: App,
     endpoint: BoxEndpoint<'static>,
     tenant: String,
+    uses: LastUsed,
     file: std::path::PathBuf,
 }
 
@@ -66,8 +67,9 @@ impl World {
             public_url: "https://hooks.example".into(),
             operator_key: Some(fingerprint(OPERATOR.as_bytes())),
         };
-        let endpoint = admin(&app, &LastUsed::default()).boxed();
-        let mut world = Self { app, endpoint, tenant: String::new(), file };
+        let uses = LastUsed::default();
+        let endpoint = admin(&app, &uses).boxed();
+        let mut world = Self { app, endpoint, tenant: String::new(), uses, file };
         world.tenant = world.tenant("acme").await;
         world
     }

@@ -95,3 +95,16 @@ async fn a_deleted_key_opens_nothing_at_once() {
     world.delete(&format!("{keys}/{}", made["id"].as_str().unwrap())).await.is(204);
     read().await.is(401);
 }
+
+#[tokio::test]
+async fn when_a_key_was_used_is_written_beside_the_requests() {
+    let world = World::new().await;
+    let key = world.key(json!(["keys"])).await;
+    let keys = format!("{}/api-keys", world.tenant);
+    let read = async || world.ask(Method::GET, &keys, &[("authorization", &key)], None).await.is(200);
+    assert_eq!(read().await["items"][0]["last_used_at"], json!(null));
+    let stopped = tokio_util::sync::CancellationToken::new();
+    stopped.cancel();
+    world.uses.clone().keep(world.app.db.clone(), stopped).await;
+    assert!(read().await["items"][0]["last_used_at"].is_string());
+}

@@ -59,12 +59,15 @@ pub(super) async fn rotate(access: &Access, id: SourceId, asked: &Rotation) -> R
     change.commit(done, Found::of(NewUrl { url, old_url_expires_at: time(ends) })).await
 }
 
+/// Lets every key end by then, and forgets those that have ended.
 async fn retire(change: &Mutation<'_>, access: &Access, id: SourceId, ends: i64) -> Result<Vec<Changed>, Error> {
     let mut stale = Vec::new();
     for key in source_key::all(&change.txn, access.id(), id).await? {
-        if key.expires_at.is_none_or(|at| at > ends) {
-            stale.push(Changed::SourceKey(key.fingerprint()));
-            source_key::expire(&change.txn, key, ends).await?;
+        stale.push(Changed::SourceKey(key.fingerprint()));
+        match key.expires_at {
+            Some(ended) if ended <= change.now => source_key::delete(&change.txn, key).await?,
+            Some(earlier) if earlier <= ends => {}
+            _ => source_key::expire(&change.txn, key, ends).await?,
         }
     }
     Ok(stale)
