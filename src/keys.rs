@@ -12,12 +12,12 @@ use secrecy::{ExposeSecret, SecretString};
 use crate::serve::Error;
 
 #[derive(Debug, clap::Args)]
-pub struct Settings {
+pub(crate) struct Settings {
     #[command(subcommand)]
     command: Command,
 
     #[command(flatten)]
-    pub telemetry: TelemetrySettings,
+    pub(crate) telemetry: TelemetrySettings,
 }
 
 #[derive(Debug, clap::Subcommand)]
@@ -52,12 +52,12 @@ struct Create {
 }
 
 /// Whose key it is.
-pub enum Owner {
+pub(crate) enum Owner {
     Operator,
     Tenant(TenantId),
 }
 
-pub async fn run(settings: Settings) -> Result<(), Error> {
+pub(crate) async fn run(settings: Settings) -> Result<(), Error> {
     let Command::Create(create) = settings.command;
     let db = Database::open(create.database_url.expose_secret())
         .await
@@ -84,7 +84,7 @@ pub async fn run(settings: Settings) -> Result<(), Error> {
 const ALL_SCOPES: &str = "read write payloads replay secrets keys audit";
 
 /// Makes a key, with its audit row; returns it to be shown once.
-pub async fn make(db: &Database, now: i64, owner: &Owner, name: &str) -> Result<SecretString, DbErr> {
+pub(crate) async fn make(db: &Database, now: i64, owner: &Owner, name: &str) -> Result<SecretString, DbErr> {
     let (kind, tenant) = match owner {
         Owner::Operator => (KeyKind::Operator, None),
         Owner::Tenant(id) => (KeyKind::Tenant, Some(id.uuid())),

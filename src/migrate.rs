@@ -8,7 +8,7 @@ use secrecy::{ExposeSecret, SecretString};
 use crate::serve::Error;
 
 #[derive(Debug, clap::Args)]
-pub struct Settings {
+pub(crate) struct Settings {
     /// The database: `postgres://user:password@host/name` or `sqlite://path`
     #[arg(
         long,
@@ -20,10 +20,10 @@ pub struct Settings {
     database_url: SecretString,
 
     #[command(flatten)]
-    pub telemetry: TelemetrySettings,
+    pub(crate) telemetry: TelemetrySettings,
 }
 
-pub async fn run(settings: Settings) -> Result<(), Error> {
+pub(crate) async fn run(settings: Settings) -> Result<(), Error> {
     let db = Database::open(settings.database_url.expose_secret())
         .await
         .map_err(|error| process::bad_setting("HOOKYARD_DATABASE_URL", error))?;

@@ -23,10 +23,10 @@ mod key_file;
 mod operator_key;
 
 /// Why the process ends with an error.
-pub type Error = Box<dyn std::error::Error + Send + Sync>;
+pub(crate) type Error = Box<dyn std::error::Error + Send + Sync>;
 
 #[derive(Debug, Clone, clap::Args)]
-pub struct Settings {
+pub(crate) struct Settings {
     /// The database: `sqlite://path` or `postgres://user:password@host/name`
     #[arg(
         long,
@@ -35,31 +35,31 @@ pub struct Settings {
         hide_env_values = true,
         default_value = "sqlite://hookyard.db"
     )]
-    pub database_url: SecretString,
+    pub(crate) database_url: SecretString,
 
     /// The keys that seal secrets at rest, `id:base64(32 bytes)`, comma-separated: the first seals, all of them open.
     /// Without it they are read from `./hookyard.keys`, which is made at the first start
     #[arg(long, env = "HOOKYARD_MASTER_KEYS", value_name = "KEYS", hide_env_values = true)]
-    pub master_keys: Option<SecretString>,
+    pub(crate) master_keys: Option<SecretString>,
 
     #[command(flatten)]
-    pub http: HttpSettings,
+    pub(crate) http: HttpSettings,
 
     /// Where `/livez`, `/readyz` and `/metrics` are served; never reachable by tenants
     #[arg(long, env = "HOOKYARD_OPS_LISTEN", value_name = "ADDRESS", default_value = "127.0.0.1:8081")]
-    pub ops_listen: SocketAddr,
+    pub(crate) ops_listen: SocketAddr,
 
     #[command(flatten)]
-    pub egress: EgressSettings,
+    pub(crate) egress: EgressSettings,
 
     #[command(flatten)]
-    pub telemetry: TelemetrySettings,
+    pub(crate) telemetry: TelemetrySettings,
 }
 
 /// Where the keys lie that were not given.
 const KEY_FILE: &str = "hookyard.keys";
 
-pub async fn run(settings: Settings) -> Result<(), Error> {
+pub(crate) async fn run(settings: Settings) -> Result<(), Error> {
     let stopped = process::stop_on_signals()?;
     let numbers = operations::count();
     let relay = Relay::open(&settings, Path::new(KEY_FILE)).await?;
@@ -81,10 +81,10 @@ pub async fn run(settings: Settings) -> Result<(), Error> {
 }
 
 /// Api and worker on one database.
-pub struct Relay {
-    pub api: Api,
+pub(crate) struct Relay {
+    pub(crate) api: Api,
     /// The key that was made because there was none.
-    pub new_operator_key: Option<SecretString>,
+    pub(crate) new_operator_key: Option<SecretString>,
     opened: Opened,
     worker: Worker,
     wake: Wake,
@@ -92,7 +92,7 @@ pub struct Relay {
 
 impl Relay {
     /// Migrates, opens, binds. Nothing is accepted or delivered before [`Relay::run`].
-    pub async fn open(settings: &Settings, key_file: &Path) -> Result<Self, Error> {
+    pub(crate) async fn open(settings: &Settings, key_file: &Path) -> Result<Self, Error> {
         let url = settings.database_url.expose_secret();
         let db = Database::open(url).await.map_err(|error| process::bad_setting("HOOKYARD_DATABASE_URL", error))?;
         migration::up(&db.write).await?;
@@ -117,7 +117,7 @@ impl Relay {
 
     /// Works until `now`; then the api ends first, so that what it accepted last is still delivered or kept; `end` tells
     /// the rest.
-    pub async fn run(self, now: CancellationToken, end: CancellationToken) {
+    pub(crate) async fn run(self, now: CancellationToken, end: CancellationToken) {
         let Opened { db, clock, configuration, .. } = self.opened;
         tokio::spawn(housekeeping::run(db.clone(), configuration, clock, end.clone()));
         if !db.is_sqlite() {

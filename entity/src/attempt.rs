@@ -71,19 +71,6 @@ impl Outcome {
         self as i16
     }
 
-    /// As the API has it.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Delivered => "delivered",
-            Self::Rejected => "rejected",
-            Self::TimedOut => "timed_out",
-            Self::Unreachable => "unreachable",
-            Self::Refused => "refused",
-            Self::Unauthorized => "unauthorized",
-        }
-    }
-
     /// What a stored number means.
     #[must_use]
     pub fn from_number(number: i16) -> Self {

@@ -73,6 +73,7 @@ pub async fn waiting(db: &impl ConnectionTrait) -> Result<Vec<Command>, DbErr> {
 
 /// A command was carried out.
 pub async fn done(db: &impl ConnectionTrait, id: i64) -> Result<(), DbErr> {
-    let delete = Statement::from_sql_and_values(db.get_database_backend(), "DELETE FROM command WHERE id = $1", [id.into()]);
+    let delete =
+        Statement::from_sql_and_values(db.get_database_backend(), "DELETE FROM command WHERE id = $1", [id.into()]);
     db.execute_raw(delete).await.map(drop)
 }

@@ -93,7 +93,8 @@ impl Database {
         if self.is_sqlite() {
             return Ok(relay::clock::wall());
         }
-        let row = self.lease.query_one_raw(Statement::from_string(DbBackend::Postgres, "SELECT hookyard_now(0)")).await?;
+        let row =
+            self.lease.query_one_raw(Statement::from_string(DbBackend::Postgres, "SELECT hookyard_now(0)")).await?;
         row.ok_or_else(|| DbErr::Custom("SELECT without a row".into()))?.try_get_by_index(0)
     }
 }
@@ -110,16 +111,18 @@ pub fn is_away(error: &DbErr) -> bool {
     use sea_orm::{RuntimeErr, sqlx};
     match error {
         DbErr::ConnectionAcquire(_) | DbErr::Conn(_) => true,
-        DbErr::Exec(RuntimeErr::SqlxError(error)) | DbErr::Query(RuntimeErr::SqlxError(error)) => match error.as_ref() {
-            sqlx::Error::Io(_)
-            | sqlx::Error::Tls(_)
-            | sqlx::Error::Protocol(_)
-            | sqlx::Error::PoolTimedOut
-            | sqlx::Error::PoolClosed
-            | sqlx::Error::WorkerCrashed => true,
-            sqlx::Error::Database(error) => error.code().is_some_and(|code| is_passing(&code)),
-            _ => false,
-        },
+        DbErr::Exec(RuntimeErr::SqlxError(error)) | DbErr::Query(RuntimeErr::SqlxError(error)) => {
+            match error.as_ref() {
+                sqlx::Error::Io(_)
+                | sqlx::Error::Tls(_)
+                | sqlx::Error::Protocol(_)
+                | sqlx::Error::PoolTimedOut
+                | sqlx::Error::PoolClosed
+                | sqlx::Error::WorkerCrashed => true,
+                sqlx::Error::Database(error) => error.code().is_some_and(|code| is_passing(&code)),
+                _ => false,
+            }
+        }
         _ => false,
     }
 }

@@ -69,17 +69,6 @@ impl Trigger {
         self as i16
     }
 
-    /// As the API has it.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Event => "event",
-            Self::Replay => "replay",
-            Self::Retry => "retry",
-            Self::Test => "test",
-        }
-    }
-
     /// What a stored number means.
     #[must_use]
     pub fn from_number(number: i16) -> Self {

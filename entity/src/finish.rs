@@ -98,5 +98,9 @@ pub enum Fate {
 ///
 /// On PostgreSQL the commit does not wait for the disk: a crash of the database may undo it (rule B).
 pub async fn write(db: &Database, owner: Uuid, batch: &[Write], now: i64) -> Result<Vec<Fate>, DbErr> {
-    if db.is_sqlite() { sqlite::write(db, owner, batch, now).await } else { postgres::write(db, owner, batch, now).await }
+    if db.is_sqlite() {
+        sqlite::write(db, owner, batch, now).await
+    } else {
+        postgres::write(db, owner, batch, now).await
+    }
 }

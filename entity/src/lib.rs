@@ -29,7 +29,7 @@ pub mod wake;
 pub mod work;
 
 pub use database::Database;
-/// What the queries of this crate fail with: always our own fault, or the database's.
-pub use sea_orm::DbErr;
 /// A transaction of [`Database::begin`].
 pub use sea_orm::DatabaseTransaction as Transaction;
+/// What the queries of this crate fail with: always our own fault, or the database's.
+pub use sea_orm::DbErr;

@@ -166,7 +166,8 @@ pub async fn take_back(
     );
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
     let values: [Value; 4] = [shard.into(), destination.uuid().into(), after.into(), limit.into()];
-    let rows = db.read.query_all_raw(Statement::from_sql_and_values(db.read.get_database_backend(), text, values)).await?;
+    let rows =
+        db.read.query_all_raw(Statement::from_sql_and_values(db.read.get_database_backend(), text, values)).await?;
     rows.iter().map(Due::read).collect()
 }
 
@@ -185,11 +186,10 @@ pub async fn parked_destinations(db: &Database, shard: i16) -> Result<Vec<Destin
 
 /// All rows of a destination, whatever their due time, in the order of the line, from after `after`.
 pub async fn of_destination(db: &Database, destination: DestinationId, after: i64) -> Result<Vec<Due>, DbErr> {
-    let text = format!(
-        "SELECT {COLUMNS} FROM pending WHERE destination_id = $1 AND seq > $2 ORDER BY seq LIMIT 1000"
-    );
+    let text = format!("SELECT {COLUMNS} FROM pending WHERE destination_id = $1 AND seq > $2 ORDER BY seq LIMIT 1000");
     let values: [Value; 2] = [destination.uuid().into(), after.into()];
-    let rows = db.read.query_all_raw(Statement::from_sql_and_values(db.read.get_database_backend(), text, values)).await?;
+    let rows =
+        db.read.query_all_raw(Statement::from_sql_and_values(db.read.get_database_backend(), text, values)).await?;
     rows.iter().map(Due::read).collect()
 }
 
@@ -198,7 +198,8 @@ pub async fn of_destination(db: &Database, destination: DestinationId, after: i6
 pub async fn of_subscription(db: &Database, shard: i16, subscription: SubscriptionId) -> Result<Vec<Due>, DbErr> {
     let text = format!("SELECT {COLUMNS} FROM pending WHERE shard = $1 AND subscription_id = $2 LIMIT 1000");
     let values: [Value; 2] = [shard.into(), subscription.uuid().into()];
-    let rows = db.read.query_all_raw(Statement::from_sql_and_values(db.read.get_database_backend(), text, values)).await?;
+    let rows =
+        db.read.query_all_raw(Statement::from_sql_and_values(db.read.get_database_backend(), text, values)).await?;
     rows.iter().map(Due::read).collect()
 }
 

@@ -116,7 +116,8 @@ pub async fn acquire(db: &Database, clock: &Clock, worker: Uuid) -> Result<Vec<L
         )
     };
     let values: [Value; 2] = [worker.into(), present(db, clock)];
-    let rows = db.lease.query_all_raw(Statement::from_sql_and_values(db.lease.get_database_backend(), text, values)).await?;
+    let rows =
+        db.lease.query_all_raw(Statement::from_sql_and_values(db.lease.get_database_backend(), text, values)).await?;
     rows.iter().map(Lease::read).collect()
 }
 

@@ -90,6 +90,11 @@ pub async fn expire(txn: &impl ConnectionTrait, row: Model, at: i64) -> Result<(
     expiring.into_active_model().reset_all().update(txn).await.map(drop)
 }
 
+/// A key that has ended is forgotten.
+pub async fn delete(txn: &impl ConnectionTrait, row: Model) -> Result<(), DbErr> {
+    Entity::delete_by_id(row.hash).exec(txn).await.map(drop)
+}
+
 /// The source has no keys any more.
 pub async fn delete_all(txn: &impl ConnectionTrait, tenant: TenantId, source: SourceId) -> Result<(), DbErr> {
     Entity::delete_many().filter(of(tenant, source)).exec(txn).await.map(drop)

@@ -182,8 +182,12 @@ impl MigrationTrait for Migration {
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
         let on_postgres = manager.get_database_backend() == DbBackend::Postgres;
         let (small_pages, number, seq, key) = if on_postgres {
-            ("WITH (fillfactor = 20)", "id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY",
-             "seq bigint NOT NULL DEFAULT nextval('pending_seq'),", "PRIMARY KEY")
+            (
+                "WITH (fillfactor = 20)",
+                "id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY",
+                "seq bigint NOT NULL DEFAULT nextval('pending_seq'),",
+                "PRIMARY KEY",
+            )
         } else {
             ("", "id INTEGER PRIMARY KEY AUTOINCREMENT", "seq INTEGER PRIMARY KEY AUTOINCREMENT,", "UNIQUE")
         };

@@ -28,7 +28,9 @@ const KNOWN: &[&str] = &[
 /// Reads the settings, or says what is wrong with them and ends the process.
 #[must_use]
 pub fn read<T: Parser>() -> T {
-    if let Some(name) = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok()).find(|name| is_unknown(name)) {
+    if let Some(name) =
+        std::env::vars_os().filter_map(|(name, _)| name.into_string().ok()).find(|name| is_unknown(name))
+    {
         eprintln!("error: there is no setting {name}; `--help` lists them");
         exit(2);
     }

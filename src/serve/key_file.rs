@@ -10,15 +10,17 @@ use secrecy::{ExposeSecret, SecretString};
 
 /// Why there are no keys.
 #[derive(Debug, thiserror::Error)]
-pub enum KeyFileError {
-    #[error("the database holds secrets sealed with keys that are not here: bring back {0}, or set HOOKYARD_MASTER_KEYS")]
+pub(crate) enum KeyFileError {
+    #[error(
+        "the database holds secrets sealed with keys that are not here: bring back {0}, or set HOOKYARD_MASTER_KEYS"
+    )]
     Lost(PathBuf),
     #[error("{0} cannot be used; set HOOKYARD_MASTER_KEYS instead, or mend the file")]
     File(PathBuf, #[source] std::io::Error),
 }
 
 /// The keys in `path`. They are made if nothing was ever sealed: new keys for old secrets would only hide the loss.
-pub fn read_or_make(path: &Path, holds_sealed: bool) -> Result<SecretString, KeyFileError> {
+pub(crate) fn read_or_make(path: &Path, holds_sealed: bool) -> Result<SecretString, KeyFileError> {
     let unusable = |error| KeyFileError::File(path.to_owned(), error);
     match fs::read_to_string(path) {
         Ok(text) => Ok(SecretString::from(text.trim())),

@@ -7,7 +7,7 @@ use secrecy::SecretString;
 use crate::keys::{self, Owner};
 
 /// Makes an operator's key if there is none and none was given; returns it to be shown once.
-pub async fn ensure(opened: &Opened, given: bool) -> Result<Option<SecretString>, DbErr> {
+pub(crate) async fn ensure(opened: &Opened, given: bool) -> Result<Option<SecretString>, DbErr> {
     if given || entity::api_key::any_operator(&opened.db.read).await? {
         return Ok(None);
     }

@@ -3,13 +3,13 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use entity::DbErr;
 use entity::attempt::Outcome;
 use entity::configuration::Configuration;
 use entity::delivery::State;
 use entity::destination;
 use entity::finish::AttemptLog;
 use entity::work::Work;
-use entity::DbErr;
 use relay::clock::Clock;
 use relay::egress::{Egress, Outgoing, Response, SendError};
 use relay::id::DestinationId;
@@ -76,7 +76,8 @@ impl Sender {
     /// Rule C: on configuration that is at most 1 s old. Rule L: what has nowhere to go ends with the reason.
     async fn prepare(&self, start: &Start, work: Option<&Work>) -> Result<(Outgoing, RetryPolicy), Unsent> {
         let due = &start.due;
-        let found = self.configuration.destination(due.tenant_id, due.destination_id).await.map_err(Fault::Configuration)?;
+        let found =
+            self.configuration.destination(due.tenant_id, due.destination_id).await.map_err(Fault::Configuration)?;
         let Some(destination) = found else { return Err(cancelled("destination deleted").into()) };
         if let Some(subscription) = due.subscription_id {
             let rules = self.configuration.subscriptions(due.tenant_id).await.map_err(Fault::Configuration)?;
@@ -154,7 +155,8 @@ fn follow(judged: &Judged, policy: &RetryPolicy, log: AttemptLog, now: i64) -> E
 
 fn log(start: &Start, at: i64, took: Duration, judged: &Judged, response: Option<Response>) -> AttemptLog {
     let keep = judged.outcome != Outcome::Delivered;
-    let remote_address = response.as_ref().and_then(|response| response.remote_address).map(|address| address.to_string());
+    let remote_address =
+        response.as_ref().and_then(|response| response.remote_address).map(|address| address.to_string());
     let (headers, body) = response.filter(|_| keep).map(|response| (response.headers, response.body)).unzip();
     AttemptLog {
         number: i16::try_from(number(start)).unwrap_or(i16::MAX),
@@ -171,8 +173,10 @@ fn log(start: &Start, at: i64, took: Duration, judged: &Judged, response: Option
 
 /// Headers as they are stored: a JSON array of pairs, each byte of a value as the letter of that number.
 fn latin_1(headers: &[(String, Vec<u8>)]) -> String {
-    let pairs: Vec<(&str, String)> =
-        headers.iter().map(|(name, value)| (name.as_str(), value.iter().map(|byte| char::from(*byte)).collect())).collect();
+    let pairs: Vec<(&str, String)> = headers
+        .iter()
+        .map(|(name, value)| (name.as_str(), value.iter().map(|byte| char::from(*byte)).collect()))
+        .collect();
     serde_json::to_string(&pairs).expect("strings serialise")
 }
 

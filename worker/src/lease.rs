@@ -160,7 +160,9 @@ impl Keeper {
                     self.tell(Message::Acquired(lease));
                 }
             }
-            Err(error) => tracing::error!(error = &error as &dyn std::error::Error, "no free shards could be looked for"),
+            Err(error) => {
+                tracing::error!(error = &error as &dyn std::error::Error, "no free shards could be looked for")
+            }
         }
         if self.leases.held().len() > shard::fair_share(workers) {
             self.tell(Message::HandOver);

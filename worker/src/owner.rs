@@ -134,7 +134,7 @@ impl Owner {
             let next_look = self.next_look();
             tokio::select! {
                 Some(message) = self.inbox.recv() => self.hear(message),
-                changed = news.recv() => self.changed(changed),
+                changed = news.recv() => self.changed(&changed),
                 () = self.wake.rung() => self.state.reader.hurry(Instant::now()),
                 () = stop.cancelled(), if !self.state.stopping => {
                     self.stop();
@@ -172,7 +172,7 @@ impl Owner {
                 state.schedule.rewrite();
                 self.rewrite_fenced();
             }
-            Message::Loaded(page, rows) => self.loaded(page, rows),
+            Message::Loaded(page, rows) => self.loaded(&page, rows),
             Message::TookBack(destination, reading, ticket, rows) => {
                 let rows = rows.map_err(|error| fault(&error, "parked rows were not read")).ok();
                 state.schedule.took_back(destination, reading, ticket, rows);
@@ -215,9 +215,9 @@ impl Owner {
         self.discover(lease);
     }
 
-    fn changed(&mut self, changed: Result<Changed, broadcast::error::RecvError>) {
+    fn changed(&mut self, changed: &Result<Changed, broadcast::error::RecvError>) {
         match changed {
-            Ok(Changed::Destination(id)) => self.state.schedule.reopen(id),
+            Ok(Changed::Destination(id)) => self.state.schedule.reopen(*id),
             Ok(_) => {}
             Err(_) => self.state.schedule.reopen_all(),
         }
@@ -265,7 +265,7 @@ impl Owner {
         });
     }
 
-    fn loaded(&mut self, page: Page, rows: Result<Vec<Due>, DbErr>) {
+    fn loaded(&mut self, page: &Page, rows: Result<Vec<Due>, DbErr>) {
         let now = Instant::now();
         match rows {
             Ok(rows) => {
@@ -275,7 +275,7 @@ impl Owner {
                     }
                 }
                 self.state.schedule.tickets.close(page.ticket);
-                self.state.reader.read(now, &page, &rows);
+                self.state.reader.read(now, page, &rows);
             }
             Err(error) => {
                 fault(&error, "what is due was not read");
@@ -498,7 +498,9 @@ async fn rows_of(db: &Database, command: &Command) -> Result<Vec<Due>, DbErr> {
             Ok(pending::find(&db.read, command.tenant_id, command.target.into()).await?.into_iter().collect())
         }
         Some(command::Kind::EndDestination) => pending::of_destination(db, command.target.into(), 0).await,
-        Some(command::Kind::EndSubscription) => pending::of_subscription(db, command.shard, command.target.into()).await,
+        Some(command::Kind::EndSubscription) => {
+            pending::of_subscription(db, command.shard, command.target.into()).await
+        }
         None => Ok(Vec::new()),
     }
 }

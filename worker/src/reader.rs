@@ -93,7 +93,12 @@ impl Reader {
     }
 
     /// The next page of these shards, if it is time and none is under way. `present`: milliseconds since 1970.
-    pub(crate) fn next(&mut self, (now, present): (Instant, i64), shards: &[i16], tickets: &mut Tickets) -> Option<Page> {
+    pub(crate) fn next(
+        &mut self,
+        (now, present): (Instant, i64),
+        shards: &[i16],
+        tickets: &mut Tickets,
+    ) -> Option<Page> {
         if self.reading || shards.is_empty() {
             self.look_at = self.look_at.max(now + SOON);
             return None;
@@ -142,7 +147,8 @@ impl Reader {
                 *cursor = seen.max(*cursor).or(Some(Cursor::from(i64::MIN + OVERLAP_MS)));
             }
         }
-        let more: Vec<_> = last.iter().filter(|(_, (count, _))| *count == PAGE).map(|(shard, (_, at))| (*shard, *at)).collect();
+        let more: Vec<_> =
+            last.iter().filter(|(_, (count, _))| *count == PAGE).map(|(shard, (_, at))| (*shard, *at)).collect();
         if !more.is_empty() {
             self.look_at = now;
             self.more = Some((page.series, more));

@@ -102,7 +102,8 @@ fn trace_id(value: &str) -> Option<&str> {
     let is_hex = |text: &str, length| {
         text.len() == length && text.bytes().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte))
     };
-    let is_whole = version == "00" && parts.next().is_none() && is_hex(trace, 32) && is_hex(span, 16) && is_hex(flags, 2);
+    let is_whole =
+        version == "00" && parts.next().is_none() && is_hex(trace, 32) && is_hex(span, 16) && is_hex(flags, 2);
     (is_whole && trace.bytes().any(|byte| byte != b'0')).then_some(trace)
 }
 
@@ -136,7 +137,13 @@ mod tests {
         let headers = headers(&work(), &facts, &Auth::None, std::slice::from_ref(&secret));
         let text = |name: &str| headers[name].to_str().unwrap().to_owned();
         assert_eq!(text("webhook-timestamp"), "1700000000");
-        assert!(signature::verify(&secret, &text("webhook-id"), "1700000000", &work().body, &text("webhook-signature")));
+        assert!(signature::verify(
+            &secret,
+            &text("webhook-id"),
+            "1700000000",
+            &work().body,
+            &text("webhook-signature")
+        ));
         assert_eq!(text("hookyard-attempt"), "2");
     }
 
@@ -152,7 +159,10 @@ mod tests {
     #[test]
     fn a_providers_trace_goes_on() {
         let given = r#"[["traceparent","00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"]]"#;
-        assert_eq!(traceparent(given, "e", [0, 0, 0, 0, 0, 0, 0, 7]), "00-0af7651916cd43dd8448eb211c80319c-0000000000000007-01");
+        assert_eq!(
+            traceparent(given, "e", [0, 0, 0, 0, 0, 0, 0, 7]),
+            "00-0af7651916cd43dd8448eb211c80319c-0000000000000007-01"
+        );
         let broken = r#"[["traceparent","00-0AF-1-01"]]"#;
         assert!(traceparent(broken, "e", [0; 8]).starts_with("00-e-"));
     }

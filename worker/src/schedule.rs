@@ -62,12 +62,22 @@ pub(crate) enum Met {
 #[derive(Debug)]
 enum Place {
     Waiting,
-    InFlight { due: Due, epoch: i64, cancelled: Option<String> },
+    InFlight {
+        due: Due,
+        epoch: i64,
+        cancelled: Option<String>,
+    },
     /// A change of it is queued or under way.
-    Writing { seq: Option<i64> },
+    Writing {
+        seq: Option<i64>,
+    },
     /// Written at the `stamp`th acknowledgement, and invisible to reads that began before `until`. `redo`: the finish,
     /// until it is known to be durable.
-    Buried { until: Ticket, stamp: u64, redo: Option<Box<Write>> },
+    Buried {
+        until: Ticket,
+        stamp: u64,
+        redo: Option<Box<Write>>,
+    },
 }
 
 #[derive(Debug)]
@@ -150,7 +160,8 @@ impl Schedule {
     }
 
     fn enlist(&mut self, due: Due, epoch: i64) {
-        let line = self.lines.entry(due.destination_id).or_insert_with(|| Line::new(Some(due.tenant_id), due.shard, epoch));
+        let line =
+            self.lines.entry(due.destination_id).or_insert_with(|| Line::new(Some(due.tenant_id), due.shard, epoch));
         line.tenant = Some(due.tenant_id);
         let is_parked = due.due_at == NEVER;
         if is_parked && line.gate == Gate::Closed {
@@ -209,7 +220,8 @@ impl Schedule {
 
     /// An attempt ended. One that is not in flight any more belongs to a shard that was lost: nothing follows.
     pub(crate) fn ended(&mut self, id: DeliveryId, epoch: i64, ended: Ended) {
-        let Some(Known { place: Place::InFlight { due, epoch: started, cancelled }, .. }) = self.known.get_mut(&id) else {
+        let Some(Known { place: Place::InFlight { due, epoch: started, cancelled }, .. }) = self.known.get_mut(&id)
+        else {
             return;
         };
         if *started != epoch {
@@ -282,7 +294,8 @@ impl Schedule {
 
     /// Puts back at the head of its line what was not sent.
     fn again(&mut self, due: Due, epoch: i64) {
-        let line = self.lines.entry(due.destination_id).or_insert_with(|| Line::new(Some(due.tenant_id), due.shard, epoch));
+        let line =
+            self.lines.entry(due.destination_id).or_insert_with(|| Line::new(Some(due.tenant_id), due.shard, epoch));
         line.waiting.push_front(due);
         self.place(&due, Place::Waiting);
         self.ring_up(due.destination_id);
@@ -310,7 +323,8 @@ impl Schedule {
 
     /// Everything may have changed.
     pub(crate) fn reopen_all(&mut self) {
-        let closed: Vec<_> = self.lines.iter().filter(|(_, line)| line.gate == Gate::Closed).map(|(id, _)| *id).collect();
+        let closed: Vec<_> =
+            self.lines.iter().filter(|(_, line)| line.gate == Gate::Closed).map(|(id, _)| *id).collect();
         closed.into_iter().for_each(|destination| self.reopen(destination));
     }
 
@@ -341,7 +355,13 @@ impl Schedule {
     }
 
     /// A read of parked rows returned; None: it failed.
-    pub(crate) fn took_back(&mut self, destination: DestinationId, reading: Reading, ticket: Ticket, rows: Option<Vec<Due>>) {
+    pub(crate) fn took_back(
+        &mut self,
+        destination: DestinationId,
+        reading: Reading,
+        ticket: Ticket,
+        rows: Option<Vec<Due>>,
+    ) {
         if let Some(rows) = &rows {
             let epoch = self.lines.get(&destination).map(|line| line.epoch);
             for due in rows {
@@ -508,9 +528,10 @@ impl Schedule {
 
     /// Whether nothing of this shard is in flight or unwritten.
     pub(crate) fn is_drained(&self, shard: i16) -> bool {
-        !self.known.values().any(|known| {
-            known.shard == shard && matches!(known.place, Place::InFlight { .. } | Place::Writing { .. })
-        })
+        !self
+            .known
+            .values()
+            .any(|known| known.shard == shard && matches!(known.place, Place::InFlight { .. } | Place::Writing { .. }))
     }
 
     /// Rule R: the shard has another owner. All of its memory goes at once; its requests are aborted by their fence.

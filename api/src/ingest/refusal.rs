@@ -29,6 +29,7 @@ pub(crate) enum Refusal {
 
 impl Refusal {
     /// A database error that says nothing about the request.
+    #[expect(clippy::needless_pass_by_value, reason = "it stands in map_err")]
     pub(super) fn away(error: entity::DbErr) -> Self {
         tracing::error!(error = &error as &dyn std::error::Error, "the configuration was not read");
         Self::Away

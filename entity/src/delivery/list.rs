@@ -89,11 +89,18 @@ const FINISHED: &str = "SELECT r.id, r.event_id, r.subscription_id, r.destinatio
     r.finished_at, CAST(NULL AS text) AS destination_state
     FROM delivery r WHERE r.tenant_id = $1";
 
+/// The order of the key.
+const BY_KEY: &str = "ORDER BY r.id DESC";
+/// The same order, in a form that keeps SQLite from walking the whole key for it where another index finds the few rows.
+const BY_SORTING: &str = "ORDER BY COALESCE(r.id, r.id) DESC";
+
 /// A statement in the making; `r` is the row of either table.
 struct Query {
     values: Vec<Value>,
     /// Holds for rows of both tables.
     both: String,
+    /// Conditions and orders. No row holds two of the conditions, and each is read by an index of its own.
+    ways: Vec<(String, &'static str)>,
     /// Holds for unfinished rows; None: none is wanted.
     unfinished: Option<String>,
     /// Holds for finished rows; None: none is wanted.
@@ -103,7 +110,8 @@ struct Query {
 impl Query {
     fn of(tenant: TenantId) -> Self {
         let (unfinished, finished) = (Some(String::new()), Some(String::new()));
-        Self { values: vec![tenant.uuid().into()], both: String::new(), unfinished, finished }
+        let ways = vec![(String::new(), BY_KEY)];
+        Self { values: vec![tenant.uuid().into()], both: String::new(), ways, unfinished, finished }
     }
 
     /// The place of a value in the statement.
@@ -143,11 +151,14 @@ impl Query {
         }
     }
 
-    /// An event's first deliveries share its millisecond, so they are a range of the key; the others have an index.
+    /// An event's first deliveries share its millisecond, so they are a range of the key; the others have an index. As one
+    /// condition, SQLite would read all deliveries of the tenant.
     fn of_event(&mut self, id: EventId) {
-        let event = self.bind(id.uuid());
+        self.and("r.event_id = $", id.uuid());
         let (first, end) = (self.bind(first_of(id.millis())), self.bind(first_of(id.millis() + 1)));
-        self.both += &format!(" AND r.event_id = {event} AND ((r.id >= {first} AND r.id < {end}) OR r.trigger <> 0)");
+        let with_it = format!("r.id >= {first} AND r.id < {end}");
+        let later = format!(" AND r.trigger <> 0 AND NOT ({with_it})");
+        self.ways = vec![(format!(" AND {with_it}"), BY_KEY), (later, BY_SORTING)];
     }
 
     fn in_state(&mut self, state: State, held: Option<bool>) {
@@ -167,13 +178,15 @@ impl Query {
 
     async fn rows(mut self, db: &impl ConnectionTrait, limit: u64) -> Result<Vec<Row>, DbErr> {
         let limit = self.bind(i64::try_from(limit).unwrap_or(i64::MAX));
-        let newest = format!("ORDER BY r.id DESC LIMIT {limit}");
-        let arms =
-            [(UNFINISHED, &self.unfinished), (FINISHED, &self.finished)].into_iter().filter_map(|(select, only)| {
-                only.as_ref().map(|only| format!("SELECT * FROM ({select}{}{only} {newest}) AS arm", self.both))
-            });
-        let arms = arms.collect::<Vec<_>>().join(" UNION ALL ");
-        let text = format!("SELECT * FROM ({arms}) AS r {newest}");
+        let tables = [(UNFINISHED, &self.unfinished), (FINISHED, &self.finished)];
+        let mut arms = Vec::new();
+        for (select, only) in tables.into_iter().filter_map(|(select, only)| Some((select, only.as_ref()?))) {
+            for (way, order) in &self.ways {
+                arms.push(format!("SELECT * FROM ({select}{}{only}{way} {order} LIMIT {limit}) AS arm", self.both));
+            }
+        }
+        let arms = arms.join(" UNION ALL ");
+        let text = format!("SELECT * FROM ({arms}) AS r {BY_KEY} LIMIT {limit}");
         let statement = Statement::from_sql_and_values(db.get_database_backend(), text, self.values);
         db.query_all_raw(statement).await?.iter().map(Row::read).collect()
     }

@@ -101,13 +101,14 @@ pub(super) async fn write(db: &Database, owner: Uuid, batch: &[Write], now: i64)
 }
 
 fn is_deadlock(error: &sqlx::Error) -> bool {
-    error.as_database_error().and_then(|error| error.code()).as_deref() == Some("40P01")
+    error.as_database_error().and_then(sea_orm::sqlx::error::DatabaseError::code).as_deref() == Some("40P01")
 }
 
 async fn write_once(pool: &PgPool, owner: Uuid, batch: &[Write], now: i64) -> Result<Vec<Fate>, sqlx::Error> {
     let mut sorted: Vec<(usize, &Write)> = batch.iter().enumerate().collect();
     sorted.sort_by_key(|(_, write)| (write.row.tenant_id, write.row.id));
-    let (ends, rest): (Vec<_>, Vec<_>) = sorted.into_iter().partition(|(_, write)| matches!(write.change, Change::Finish { .. }));
+    let (ends, rest): (Vec<_>, Vec<_>) =
+        sorted.into_iter().partition(|(_, write)| matches!(write.change, Change::Finish { .. }));
     let (again, moves): (Vec<_>, Vec<_>) =
         rest.into_iter().partition(|(_, write)| matches!(write.change, Change::Reschedule { .. }));
     let mut fates = vec![Fate::Fenced; batch.len()];

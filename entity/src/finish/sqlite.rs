@@ -69,7 +69,10 @@ async fn write_one(txn: &mut SqliteConnection, owner: Uuid, write: &Write, now: 
             moved.execute(&mut *txn).await?.rows_affected() > 0
         }
     };
-    if taken && let Some(last) = write.change.last() && last.outcome != crate::attempt::Outcome::Delivered {
+    if taken
+        && let Some(last) = write.change.last()
+        && last.outcome != crate::attempt::Outcome::Delivered
+    {
         log(txn, row, last).await?;
     }
     Ok(if taken { Fate::Done } else { Fate::Gone })

@@ -72,7 +72,8 @@ pub(super) async fn ingest(db: &Database, now: i64, batch: &[NewEvent]) -> Resul
         let open: Vec<usize> = (0..batch.len()).filter(|n| answers[*n].is_none()).collect();
         let events: Vec<&NewEvent> = open.iter().map(|n| &batch[*n]).collect();
         let stored = insert(pool, &events).await?;
-        let originals = if stored.len() == open.len() { HashMap::new() } else { originals(pool, now, &events, &stored).await? };
+        let originals =
+            if stored.len() == open.len() { HashMap::new() } else { originals(pool, now, &events, &stored).await? };
         for n in open {
             answers[n] = answer(&batch[n], &stored, &originals);
         }
@@ -80,9 +81,10 @@ pub(super) async fn ingest(db: &Database, now: i64, batch: &[NewEvent]) -> Resul
             break;
         }
     }
-    let answers: Vec<Accepted> = answers.into_iter().collect::<Option<_>>().ok_or_else(|| {
-        DbErr::Custom("dedupe keys kept expiring under the statement".into())
-    })?;
+    let answers: Vec<Accepted> = answers
+        .into_iter()
+        .collect::<Option<_>>()
+        .ok_or_else(|| DbErr::Custom("dedupe keys kept expiring under the statement".into()))?;
     count_repeats(db, batch, &answers).await;
     Ok(answers)
 }
@@ -105,7 +107,8 @@ async fn insert(pool: &PgPool, events: &[&NewEvent]) -> Result<HashSet<Uuid>, Db
             events.iter().map(|$event| $value).collect::<Vec<_>>()
         };
     }
-    let pairs: Vec<_> = events.iter().flat_map(|event| event.deliveries.iter().map(move |delivery| (event, delivery))).collect();
+    let pairs: Vec<_> =
+        events.iter().flat_map(|event| event.deliveries.iter().map(move |delivery| (event, delivery))).collect();
     macro_rules! delivered {
         ($event:ident, $delivery:ident => $value:expr) => {
             pairs.iter().map(|($event, $delivery)| $value).collect::<Vec<_>>()
@@ -198,5 +201,7 @@ async fn count_repeats(db: &Database, batch: &[NewEvent], answers: &[Accepted]) 
 /// No partition holds ids of this day: `check_violation`, with no constraint named.
 pub(super) fn lacks_a_day(error: &DbErr) -> bool {
     let DbErr::Exec(RuntimeErr::SqlxError(error)) = error else { return false };
-    error.as_database_error().is_some_and(|error| error.code().as_deref() == Some("23514") && error.constraint().is_none())
+    error
+        .as_database_error()
+        .is_some_and(|error| error.code().as_deref() == Some("23514") && error.constraint().is_none())
 }

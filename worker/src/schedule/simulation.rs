@@ -163,7 +163,8 @@ impl World {
                 self.schedule.dig_up();
             }
             Traffic::Parked(destination, reading, ticket, None) => {
-                let parked = |row: &&Due| row.due_at == NEVER && row.destination_id == destination && row.seq > reading.after;
+                let parked =
+                    |row: &&Due| row.due_at == NEVER && row.destination_id == destination && row.seq > reading.after;
                 let rows = self.rows.values().filter(parked).take(reading.limit).copied().collect();
                 self.traffic.push(Traffic::Parked(destination, reading, ticket, Some(rows)));
             }
