@@ -207,7 +207,7 @@ mod tests {
 
     use super::*;
 
-    fn check(value: Value) -> Vec<(String, String)> {
+    fn check(value: &Value) -> Vec<(String, String)> {
         let schemas = json!({
             "New": {
                 "type": "object", "additionalProperties": false, "required": ["name", "auth"],
@@ -248,7 +248,7 @@ mod tests {
             json!({"auth": {"kind": "basic", "username": "u"}, "spare": {"kind": "none"}}),
             json!({"sources": ["src_01h2xcejqtf2nbrexx3vqjhp41"], "a/b": true, "name": "äöü"}),
         ] {
-            assert_eq!(check(value.clone()), [], "{value}");
+            assert_eq!(check(&value), [], "{value}");
         }
     }
 
@@ -282,18 +282,18 @@ mod tests {
             (json!({"state": "maybe"}), "/state", "must be one of on, off"),
             (json!({"a/b": 1}), "/a~1b", "must be a boolean"),
         ] {
-            assert_eq!(check(value.clone()), [(pointer.to_owned(), detail.to_owned())], "{value}");
+            assert_eq!(check(&value), [(pointer.to_owned(), detail.to_owned())], "{value}");
         }
     }
 
     #[test]
     fn every_fault_is_told() {
-        let found = check(json!({"name": 1, "timeout_s": 0, "x": 1}));
+        let found = check(&json!({"name": 1, "timeout_s": 0, "x": 1}));
         assert_eq!(
             found.iter().map(|(pointer, _)| pointer.as_str()).collect::<Vec<_>>(),
             ["/name", "/timeout_s", "/x"]
         );
-        let twice = check(json!({"sources": ["src_01h2xcejqtf2nbrexx3vqjhp41", "src_01h2xcejqtf2nbrexx3vqjhp41"]}));
+        let twice = check(&json!({"sources": ["src_01h2xcejqtf2nbrexx3vqjhp41", "src_01h2xcejqtf2nbrexx3vqjhp41"]}));
         assert_eq!(twice, [("/sources/1".to_owned(), "stands there twice".to_owned())]);
     }
 }

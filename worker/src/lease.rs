@@ -93,6 +93,8 @@ pub(crate) struct Keeper {
     pub(crate) id: Uuid,
     pub(crate) leases: Arc<Leases>,
     pub(crate) owner: mpsc::UnboundedSender<Message>,
+    /// The process ends: what is held is kept until it is handed over, and nothing is taken.
+    pub(crate) stopping: CancellationToken,
 }
 
 impl Keeper {
@@ -111,7 +113,7 @@ impl Keeper {
                     Err(error) => tracing::error!(error = &error as &dyn std::error::Error, "leases were not renewed"),
                 }
             }
-            if now.saturating_sub(looked_at) >= LOOK_EVERY {
+            if now.saturating_sub(looked_at) >= LOOK_EVERY && !self.stopping.is_cancelled() {
                 looked_at = now;
                 self.look(workers).await;
             }

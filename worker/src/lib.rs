@@ -52,6 +52,7 @@ impl Worker {
             id,
             leases: Arc::clone(&leases),
             owner: outbox.clone(),
+            stopping: stop.clone(),
         };
         let keeping = tokio::spawn(keeper.run(stop_keeping.clone()));
         let owner = owner(self, id, leases, (outbox, inbox), tracker.clone());

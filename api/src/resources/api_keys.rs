@@ -13,7 +13,7 @@ use crate::answer::{Created, Found, Gone};
 use crate::auth::{Caller, Scope, Scopes};
 use crate::error::Error;
 use crate::input::{Input, Search};
-use crate::mutation::{Done, Mutation};
+use crate::mutation::Done;
 use crate::page::{Listing, Page};
 use crate::wire::{Id, Time, time};
 
@@ -143,16 +143,13 @@ impl Api {
         let change = access.begin().await?;
         let row = api_key::find(&change.txn, access.id(), **api_key_id).await?.ok_or(Error::NotFound)?;
         change.expect(row.version)?;
-        forget(&change, &row).await?;
+        if !api_key::delete(&change.txn, access.id(), row.id()).await? {
+            return Err(Error::NotFound);
+        }
         let hash = row.hash.as_slice().try_into().unwrap_or_default();
         let done = Done::new("delete", row.id(), Some(access.id())).before(&ApiKey::show(&row)?);
         change.commit(done.changes([Changed::ApiKey(hash)]), Gone::gone()).await
     }
-}
-
-async fn forget(change: &Mutation<'_>, row: &api_key::Model) -> Result<(), Error> {
-    let tenant = row.tenant().ok_or(Error::NotFound)?;
-    if api_key::delete(&change.txn, tenant, row.id()).await? { Ok(()) } else { Err(Error::NotFound) }
 }
 
 /// The scopes of the new key: those that were asked for, or the usual ones as far as the caller has them.

@@ -1,0 +1,55 @@
+//! Rule H: stop starting, wait, flush, then release; for one shard or for all.
+
+use std::sync::Arc;
+
+use super::{Message, Owner, fault};
+use crate::lease;
+
+impl Owner {
+    /// Rule H: stop starting, wait, flush, then release.
+    pub(super) fn hand_over(&mut self) {
+        if self.state.handing_over.is_none()
+            && let Some(lease) = self.leases.held().pop()
+        {
+            tracing::info!(shard = lease.shard, "handing a shard over");
+            self.state.schedule.drain(lease.shard);
+            self.state.handing_over = Some(lease);
+        }
+    }
+
+    pub(super) fn finish_hand_over(&mut self) {
+        let Some(lease) = self.state.handing_over else { return };
+        if self.leases.epoch(lease.shard) != Some(lease.epoch) {
+            self.state.handing_over = None;
+        } else if self.state.is_drained(lease.shard) {
+            self.state.handing_over = None;
+            let (db, id, leases, outbox) = (self.db.clone(), self.id, Arc::clone(&self.leases), self.outbox.clone());
+            self.tracker.spawn(async move {
+                if let Err(error) = lease::release(&db, id, &leases, lease).await {
+                    fault(&error, "a shard was not released; its lease will expire");
+                }
+                let _ = outbox.send(Message::Released(lease));
+            });
+        }
+    }
+
+    pub(super) fn stop(&mut self) {
+        self.state.stopping = true;
+        self.leases.held().into_iter().for_each(|lease| self.state.schedule.drain(lease.shard));
+    }
+
+    pub(super) fn is_drained(&self) -> bool {
+        self.state.schedule.in_flight() == 0 && !self.state.schedule.has_writes() && !self.state.writing
+    }
+
+    pub(super) async fn release_all(self) {
+        for lease in self.leases.held() {
+            if let Err(error) = lease::release(&self.db, self.id, &self.leases, lease).await {
+                fault(&error, "a shard was not released; its lease will expire");
+            }
+        }
+        if let Err(error) = entity::shard::leave(&self.db, &self.clock, self.id).await {
+            fault(&error, "this worker's heartbeat was not taken away; it will expire");
+        }
+    }
+}

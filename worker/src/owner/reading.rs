@@ -1,0 +1,84 @@
+//! What the owner reads: what is due, what is parked, and where something is parked at all.
+
+use entity::DbErr;
+use entity::delivery::SHARDS;
+use entity::pending::{self, Due};
+use entity::shard::Lease;
+use relay::id::DestinationId;
+use tokio::time::Instant;
+
+use super::{BREATH, Message, Owner, TAKE_BACKS, fault};
+use crate::reader::Page;
+
+impl Owner {
+    pub(super) fn read(&mut self, now: Instant) {
+        if !self.state.schedule.has_room() || now < self.state.not_before {
+            return;
+        }
+        let running = &self.state.running;
+        let draining = self.state.handing_over.map(|lease| lease.shard);
+        let shards: Vec<i16> = (0..SHARDS)
+            .filter(|shard| self.leases.epoch(*shard).is_some() && Some(*shard) != draining)
+            .filter(|shard| !self.state.reader.is_new(*shard) || running.get(shard).is_none_or(|count| *count == 0))
+            .collect();
+        let present = self.clock.now();
+        let tickets = &mut self.state.schedule.tickets;
+        let Some(page) = self.state.reader.next((now, present), &shards, tickets) else { return };
+        let (db, outbox) = (self.db.clone(), self.outbox.clone());
+        self.tracker.spawn(async move {
+            let rows = pending::load_due(&db, &page.cursors, present).await;
+            let _ = outbox.send(Message::Loaded(page, rows));
+        });
+    }
+
+    pub(super) fn loaded(&mut self, page: &Page, rows: Result<Vec<Due>, DbErr>) {
+        let now = Instant::now();
+        match rows {
+            Ok(rows) => {
+                for due in &rows {
+                    if let Some(epoch) = self.leases.epoch(due.shard) {
+                        self.state.schedule.offer(*due, epoch, page.ticket);
+                    }
+                }
+                self.state.schedule.tickets.close(page.ticket);
+                self.state.reader.read(now, page, &rows);
+            }
+            Err(error) => {
+                fault(&error, "what is due was not read");
+                self.state.schedule.tickets.close(page.ticket);
+                self.state.reader.failed(now);
+                self.state.not_before = now + BREATH;
+            }
+        }
+        self.state.schedule.dig_up();
+    }
+
+    pub(super) fn take_back(&mut self) {
+        for (destination, shard, reading, ticket) in self.state.schedule.take_back(TAKE_BACKS) {
+            let (db, outbox) = (self.db.clone(), self.outbox.clone());
+            self.tracker.spawn(async move {
+                let rows = pending::take_back(&db, shard, destination, reading.after, reading.limit).await;
+                let _ = outbox.send(Message::TookBack(destination, reading, ticket, rows));
+            });
+        }
+    }
+
+    pub(super) fn discover(&self, lease: Lease) {
+        let (db, outbox) = (self.db.clone(), self.outbox.clone());
+        self.tracker.spawn(async move {
+            match pending::parked_destinations(&db, lease.shard).await {
+                Ok(found) if found.is_empty() => {}
+                Ok(found) => drop(outbox.send(Message::Discovered(lease, found))),
+                Err(error) => fault(&error, "parked destinations were not looked for"),
+            }
+        });
+    }
+
+    pub(super) fn discovered(&mut self, lease: Lease, destinations: Vec<DestinationId>) {
+        if self.leases.epoch(lease.shard) == Some(lease.epoch) {
+            for destination in destinations {
+                self.state.schedule.discovered(destination, lease.shard, lease.epoch);
+            }
+        }
+    }
+}

@@ -1,0 +1,71 @@
+//! What the owner starts, and what it hears of its end.
+
+use std::sync::Arc;
+
+use entity::shard::Lease;
+use entity::{Database, work};
+use relay::id::DeliveryId;
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+use tokio_util::task::TaskTracker;
+
+use super::{BREATH, FETCH, Message, Owner, fault};
+use crate::deliver::Sender;
+use crate::schedule::{Ended, Start};
+
+impl Owner {
+    pub(super) fn start(&mut self) {
+        let starts = self.state.schedule.start();
+        for chunk in starts.chunks(FETCH) {
+            for start in chunk {
+                *self.state.running.entry(start.due.shard).or_default() += 1;
+            }
+            let (db, sender, outbox) = (self.db.clone(), Arc::clone(&self.sender), self.outbox.clone());
+            let (tracker, chunk) = (self.tracker.clone(), chunk.to_vec());
+            self.tracker.spawn(async move { fetch_and_attempt(&db, &sender, &outbox, &tracker, chunk).await });
+        }
+    }
+
+    pub(super) fn ended(&mut self, id: DeliveryId, lease: Lease, ended: Ended) {
+        if let Some(running) = self.state.running.get_mut(&lease.shard) {
+            *running = running.saturating_sub(1);
+        }
+        if matches!(ended, Ended::Aborted) {
+            self.state.not_before = Instant::now() + BREATH;
+        }
+        self.state.schedule.ended(id, lease.epoch, ended);
+    }
+}
+
+/// Reads the payloads of a chunk in one statement, then makes its attempts side by side.
+async fn fetch_and_attempt(
+    db: &Database,
+    sender: &Arc<Sender>,
+    outbox: &mpsc::UnboundedSender<Message>,
+    tracker: &TaskTracker,
+    chunk: Vec<Start>,
+) {
+    let keys: Vec<_> = chunk.iter().map(|start| (start.due.tenant_id, start.due.event_id)).collect();
+    let works = match work::read(db, &keys).await {
+        Ok(works) => works,
+        Err(error) => {
+            fault(&error, "payloads were not read; their deliveries wait");
+            for start in &chunk {
+                let _ = outbox.send(Message::Ended(start.due.id, lease_of(start), Ended::Aborted));
+            }
+            return;
+        }
+    };
+    for start in chunk {
+        let work = works.get(&start.due.event_id).cloned();
+        let (sender, outbox) = (Arc::clone(sender), outbox.clone());
+        tracker.spawn(async move {
+            let ended = sender.attempt(&start, work.as_ref()).await;
+            let _ = outbox.send(Message::Ended(start.due.id, lease_of(&start), ended));
+        });
+    }
+}
+
+fn lease_of(start: &Start) -> Lease {
+    Lease { shard: start.due.shard, epoch: start.epoch }
+}

@@ -1,0 +1,63 @@
+//! What the owner writes, and what becomes of it.
+
+use std::sync::atomic::Ordering;
+
+use entity::DbErr;
+use entity::finish::{self, Fate, Write};
+use tokio::time::Instant;
+
+use super::{BATCH, BREATH, Message, Owner, fault};
+
+impl Owner {
+    pub(super) fn write(&mut self, now: Instant) {
+        if self.state.writing || now < self.state.not_before || !self.state.schedule.has_writes() {
+            return;
+        }
+        self.state.writing = true;
+        let batch = self.state.schedule.writes(self.state.batch);
+        let (db, outbox, owner, present) = (self.db.clone(), self.outbox.clone(), self.id, self.clock.now());
+        self.tracker.spawn(async move {
+            let fates = finish::write(&db, owner, &batch, present).await;
+            let _ = outbox.send(Message::Written(batch, fates));
+        });
+    }
+
+    /// A batch that fails for its data is cut down until the bad one stands alone; that one goes to the end of the line.
+    pub(super) fn written(&mut self, batch: Vec<Write>, fates: Result<Vec<Fate>, DbErr>) {
+        let state = &mut self.state;
+        state.writing = false;
+        match fates {
+            Ok(fates) => {
+                let done: Vec<i64> =
+                    batch.iter().filter_map(|write| state.carried_out.remove(&write.row.id)).flatten().collect();
+                let fenced = state.schedule.written(batch, &fates);
+                if !fenced.is_empty() {
+                    state.fenced.extend(fenced);
+                    self.leases.hurry.notify_one();
+                }
+                state.batch = (state.batch * 2).min(BATCH);
+                self.leases.stamp.store(state.schedule.stamp(), Ordering::Release);
+                self.commands_done(done);
+            }
+            Err(error) => {
+                fault(&error, "outcomes were not written and are kept");
+                state.not_before = Instant::now() + BREATH;
+                if entity::database::is_away(&error) {
+                    state.schedule.unwritten(batch);
+                } else if let [_] = batch.as_slice() {
+                    state.schedule.write_later(batch);
+                } else {
+                    state.batch = (batch.len() / 2).max(1);
+                    state.schedule.unwritten(batch);
+                }
+            }
+        }
+    }
+
+    /// Rule R: after a renewal it is known whose the shards are.
+    pub(super) fn rewrite_fenced(&mut self) {
+        let ours = |write: &Write| self.leases.epoch(write.row.shard) == Some(write.row.epoch);
+        let kept: Vec<Write> = std::mem::take(&mut self.state.fenced).into_iter().filter(ours).collect();
+        self.state.schedule.unwritten(kept);
+    }
+}

@@ -1,0 +1,118 @@
+//! From an outcome to a durable row: what is queued to be written, what is under way, and what stays buried until no
+//! read can return it any more (rules T and B).
+
+use entity::finish::{Change, Fate, Row, Write};
+use relay::id::{DeliveryId, DestinationId};
+
+use super::line::Line;
+use super::{Known, Place, Schedule};
+
+impl Schedule {
+    pub(super) fn settle(&mut self, id: DeliveryId, change: Change, row: Row) {
+        if let Some(known) = self.known.get_mut(&id) {
+            known.place = Place::Writing { seq: None };
+        }
+        self.writes.push(Write { row, change });
+    }
+
+    /// Up to `most` changes that are to be written now.
+    pub(crate) fn writes(&mut self, most: usize) -> Vec<Write> {
+        let many = self.writes.len().min(most);
+        self.writes.drain(..many).collect()
+    }
+
+    /// Whether changes wait to be written.
+    pub(crate) fn has_writes(&self) -> bool {
+        !self.writes.is_empty()
+    }
+
+    /// Changes that could not be written stand first in line again.
+    pub(crate) fn unwritten(&mut self, mut batch: Vec<Write>) {
+        batch.append(&mut self.writes);
+        self.writes = batch;
+    }
+
+    /// A change that the database refuses for its own sake stands last in line.
+    pub(crate) fn write_later(&mut self, mut batch: Vec<Write>) {
+        self.writes.append(&mut batch);
+    }
+
+    /// A batch was acknowledged. What was fenced is returned: it is kept until a renewal says whose the shard is (rule R).
+    pub(crate) fn written(&mut self, batch: Vec<Write>, fates: &[Fate]) -> Vec<Write> {
+        self.stamp += 1;
+        if self.at_once {
+            self.durable = self.stamp;
+        }
+        let until = self.tickets.bound();
+        let mut fenced = Vec::new();
+        for (write, fate) in batch.into_iter().zip(fates) {
+            if *fate == Fate::Fenced {
+                fenced.push(write);
+                continue;
+            }
+            let Some(known) = self.known.get_mut(&write.row.id) else { continue };
+            if let Place::Writing { seq: Some(seq) } = known.place
+                && let Some(line) = self.lines.get_mut(&known.destination)
+            {
+                line.parked_at(seq);
+            }
+            let id = write.row.id;
+            let redo = (!self.at_once && matches!(write.change, Change::Finish { .. })).then(|| Box::new(write));
+            known.place = Place::Buried { until, stamp: self.stamp, redo };
+            self.buried.push_back(id);
+        }
+        self.dig_up();
+        fenced
+    }
+
+    /// How many acknowledgements there were: what a renewal that starts now can vouch for.
+    pub(crate) fn stamp(&self) -> u64 {
+        self.stamp
+    }
+
+    /// Rule B: a durable commit on an old connection came after the first `stamp` acknowledgements.
+    pub(crate) fn durable(&mut self, stamp: u64) {
+        self.durable = self.durable.max(stamp);
+        self.dig_up();
+    }
+
+    /// Rule B: the database may have lost what was acknowledged and not yet durable; it is written again.
+    pub(crate) fn rewrite(&mut self) {
+        let durable = self.durable;
+        let mut writes = Vec::new();
+        for known in self.known.values_mut() {
+            if let Place::Buried { stamp, redo: Some(write), .. } = &known.place
+                && *stamp > durable
+            {
+                writes.push(Write::clone(write));
+                known.place = Place::Writing { seq: None };
+            }
+        }
+        self.writes.append(&mut writes);
+    }
+
+    /// Forgets what no read can return any more.
+    pub(crate) fn dig_up(&mut self) {
+        while let Some(id) = self.buried.front() {
+            let Some(Known { place: Place::Buried { until, stamp, redo }, .. }) = self.known.get_mut(id) else {
+                // Written anew, or its shard is gone.
+                self.buried.pop_front();
+                continue;
+            };
+            if redo.is_some() && *stamp > self.durable || !self.tickets.are_closed_before(*until) {
+                break;
+            }
+            let id = *id;
+            self.buried.pop_front();
+            if let Some(known) = self.known.remove(&id) {
+                self.retire(known.destination);
+            }
+        }
+    }
+
+    pub(super) fn retire(&mut self, destination: DestinationId) {
+        if self.lines.get(&destination).is_some_and(Line::is_idle) {
+            self.lines.remove(&destination);
+        }
+    }
+}
