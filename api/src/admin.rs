@@ -13,10 +13,10 @@ use poem::http::{HeaderMap, HeaderValue, StatusCode, header};
 use poem::{Endpoint, Request, Response, Route};
 
 use crate::app::App;
-use crate::auth::LastUsed;
 use crate::document::docs;
 use crate::error::{Error, respond};
 use crate::input::MAX_BODY;
+use crate::last_used::LastUsed;
 use crate::request::Facts;
 use crate::resources;
 

@@ -11,14 +11,13 @@ use poem_openapi::{ApiExtractor, ApiExtractorType, ExtractParamOptions};
 use relay::id::{ApiKeyId, TenantId};
 use relay::secret::{equal, fingerprint};
 
-mod last_used;
 mod scope;
 
-pub use last_used::LastUsed;
 pub use scope::{Scope, Scopes};
 
 use crate::app::App;
 use crate::error::Error;
+use crate::last_used::{LastUsed, Used};
 use crate::request::Facts;
 
 /// Who asks. The first argument of every handler that needs a key, since arguments are read from left to right.
@@ -114,7 +113,7 @@ async fn authenticate(request: &Request) -> Result<Caller, Error> {
     let now = app.clock.now();
     let key = found.filter(|key| key.expires_at.is_none_or(|at| at > now)).ok_or(Error::Unauthenticated)?;
     if let Some(uses) = request.data::<LastUsed>() {
-        uses.note(key.id(), key.last_used_at, now);
+        uses.note(Used::ApiKey(key.id()), key.last_used_at, now);
     }
     let reach = key.tenant().map_or(Reach::Operator, |tenant| Reach::Tenant(tenant, Scopes::read(&key.scopes)));
     Ok(Caller { app, facts, key: Some(key.id()), expires_at: key.expires_at, reach })

@@ -21,6 +21,7 @@ pub use flusher::Flusher;
 use refusal::Refusal;
 
 use crate::app::App;
+use crate::last_used::LastUsed;
 use crate::request::Asked;
 
 /// The largest body that is accepted.
@@ -36,6 +37,8 @@ const ANSWER_WITHIN: Duration = Duration::from_millis(1_800);
 #[derive(Debug, Clone)]
 pub struct Ingest {
     pub app: App,
+    /// When credentials were last used.
+    pub uses: LastUsed,
     pub flusher: Flusher,
 }
 
@@ -78,7 +81,7 @@ impl Ingest {
         if request.method() != Method::POST {
             return Err(Refusal::Method);
         }
-        in_time(credentials::check(&self.app, &addressed.source, request.headers())).await?;
+        in_time(credentials::check(&self.app, &self.uses, &addressed.source, request.headers())).await?;
         let body = read(&mut request).await?;
         in_time(self.store(&request, &addressed, body)).await
     }
@@ -131,7 +134,12 @@ impl Ingest {
     }
 
     /// One delivery for each subscription that wants such an event.
-    async fn matching(&self, source: &Configured, said: &Extracted, event: EventId) -> Result<Vec<NewDelivery>, Refusal> {
+    async fn matching(
+        &self,
+        source: &Configured,
+        said: &Extracted,
+        event: EventId,
+    ) -> Result<Vec<NewDelivery>, Refusal> {
         let rules = self.app.configuration.subscriptions(source.source.tenant()).await.map_err(Refusal::away)?;
         let (event_type, derived) = (said.event_type.as_deref(), said.derived_type.as_deref());
         let matching = rules.iter().filter(|rule| rule.matches(Some(source.source.id()), event_type, derived));

@@ -22,6 +22,7 @@ pub mod error;
 pub mod idempotency;
 pub mod ingest;
 pub mod input;
+pub mod last_used;
 pub mod mutation;
 pub mod page;
 pub mod request;
@@ -32,9 +33,9 @@ pub mod wire;
 
 use admin::admin;
 use app::App;
-use auth::LastUsed;
 use config::HttpSettings;
 use ingest::{Flusher, Ingest};
+use last_used::LastUsed;
 
 /// The public half of the process.
 #[derive(Debug)]
@@ -86,8 +87,8 @@ impl Api {
     /// Serves until `stop`, then lets requests that run end.
     pub async fn serve(self, stop: CancellationToken) {
         let flusher = Flusher::start(&self.app.db, &self.app.clock, &self.app.wake);
-        let ingest = Ingest { app: self.app.clone(), flusher };
         let uses = LastUsed::default();
+        let ingest = Ingest { app: self.app.clone(), uses: uses.clone(), flusher };
         let front = Front { ingest, admin: admin(&self.app, &uses) };
         let noted = uses.keep(self.app.db.clone(), stop.clone());
         tokio::join!(server::serve(self.listener, front, stop), noted);

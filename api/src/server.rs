@@ -90,9 +90,8 @@ where
         async move {
             let request: Request = (request, local, remote, Scheme::HTTP).into();
             let answered = tokio::time::timeout(REQUEST_WITHIN, endpoint.get_response(request)).await;
-            let response = answered.unwrap_or_else(|_| {
-                Response::builder().status(poem::http::StatusCode::REQUEST_TIMEOUT).finish()
-            });
+            let response = answered
+                .unwrap_or_else(|_| Response::builder().status(poem::http::StatusCode::REQUEST_TIMEOUT).finish());
             Ok::<hyper::Response<_>, std::convert::Infallible>(response.into())
         }
     });

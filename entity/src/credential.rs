@@ -82,3 +82,14 @@ pub async fn delete_all(txn: &impl ConnectionTrait, tenant: TenantId, source: So
 fn of(tenant: TenantId, source: SourceId) -> Condition {
     Condition::all().add(Column::TenantId.eq(tenant.uuid())).add(Column::SourceId.eq(source.uuid()))
 }
+
+/// Notes that a credential was used.
+pub async fn touch(
+    db: &impl ConnectionTrait,
+    (tenant, source): (TenantId, SourceId),
+    id: CredentialId,
+    at: i64,
+) -> Result<(), DbErr> {
+    let used = Entity::update_many().col_expr(Column::LastUsedAt, Expr::value(at)).filter(of(tenant, source));
+    used.filter(Column::Id.eq(id.uuid())).exec(db).await.map(drop)
+}

@@ -26,7 +26,8 @@ pub fn owns_connection(pid: u32, near_end: SocketAddr) -> bool {
     let sockets: Vec<String> = inodes_of(near_end).into_iter().map(|inode| format!("socket:[{inode}]")).collect();
     let Ok(descriptors) = std::fs::read_dir(format!("/proc/{pid}/fd")) else { return false };
     descriptors.flatten().any(|descriptor| {
-        std::fs::read_link(descriptor.path()).is_ok_and(|target| sockets.iter().any(|socket| target.as_os_str() == socket.as_str()))
+        std::fs::read_link(descriptor.path())
+            .is_ok_and(|target| sockets.iter().any(|socket| target.as_os_str() == socket.as_str()))
     })
 }
 

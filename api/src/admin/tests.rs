@@ -21,7 +21,7 @@ use serde_json::{Value, json};
 
 use super::admin;
 use crate::app::App;
-use crate::auth::LastUsed;
+use crate::last_used::LastUsed;
 use crate::{document, schema};
 
 mod mutations;

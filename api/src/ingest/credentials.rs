@@ -10,23 +10,29 @@ use relay::password::{Overloaded, Stored};
 
 use super::refusal::Refusal;
 use crate::app::App;
+use crate::last_used::{LastUsed, Used};
 
 /// Lets a request through that presents a live credential, or whose source asks for none.
-pub(super) async fn check(app: &App, source: &Configured, headers: &HeaderMap) -> Result<(), Refusal> {
+pub(super) async fn check(app: &App, uses: &LastUsed, source: &Configured, headers: &HeaderMap) -> Result<(), Refusal> {
     match source.source.verification() {
         Some(Verification::None) => Ok(()),
-        Some(Verification::Credentials) => basic(app, source, headers).await,
+        Some(Verification::Credentials) => {
+            let used = basic(app, source, headers).await?;
+            let place = Used::Credential(source.source.tenant(), source.source.id(), used.id());
+            uses.note(place, used.last_used_at, app.clock.now());
+            Ok(())
+        }
         // A newer version's demand, which this one cannot check.
         None => Err(Refusal::Unauthorized),
     }
 }
 
-async fn basic(app: &App, source: &Configured, headers: &HeaderMap) -> Result<(), Refusal> {
+/// The credential that was presented.
+async fn basic<'a>(app: &App, source: &'a Configured, headers: &HeaderMap) -> Result<&'a credential::Model, Refusal> {
     let Some((username, password)) = presented(headers) else { return Err(Refusal::Unauthorized) };
     let now = app.clock.now();
-    let is_live = |row: &&credential::Model| {
-        row.username.as_bytes() == username && row.expires_at.is_none_or(|end| end > now)
-    };
+    let is_live =
+        |row: &&credential::Model| row.username.as_bytes() == username && row.expires_at.is_none_or(|end| end > now);
     // Never a refusal for our own load: the provider would think its password wrong.
     let busy = |_: Overloaded| Refusal::Busy;
     let mut is_known = false;
@@ -35,7 +41,7 @@ async fn basic(app: &App, source: &Configured, headers: &HeaderMap) -> Result<()
         if let Ok(stored) = row.stored.parse::<Stored>()
             && app.passwords.verify(&stored, &password, now).await.map_err(busy)?
         {
-            return Ok(());
+            return Ok(row);
         }
     }
     if !is_known {

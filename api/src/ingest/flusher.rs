@@ -96,7 +96,9 @@ impl Writer {
             part.retain(|waiting| !waiting.answer.is_closed() || key_of(&waiting.event).is_some());
             let events: Vec<NewEvent> = part.iter().map(|waiting| waiting.event.clone()).collect();
             let answers = match self.try_commit(&events).await {
-                Ok(accepted) => accepted.into_iter().zip(&events).map(|(accepted, event)| Ok(id_of(accepted, event))).collect(),
+                Ok(accepted) => {
+                    accepted.into_iter().zip(&events).map(|(accepted, event)| Ok(id_of(accepted, event))).collect()
+                }
                 Err(error) if !entity::database::is_away(&error) && part.len() > 1 => {
                     parts.push(part.split_off(part.len() / 2));
                     parts.push(part);

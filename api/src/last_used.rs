@@ -1,16 +1,23 @@
-//! When each API key was last used, to the minute, written beside the requests and never on their way.
+//! When each API key and credential was last used, to the minute, written beside the requests and never on their way.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use entity::{Database, DbErr, api_key};
-use relay::id::ApiKeyId;
+use entity::{Database, DbErr, api_key, credential};
+use relay::id::{ApiKeyId, CredentialId, SourceId, TenantId};
 use tokio_util::sync::CancellationToken;
 
 /// Cheap to clone; all clones are one process's notes.
 #[derive(Debug, Clone, Default)]
-pub struct LastUsed(Arc<Mutex<HashMap<ApiKeyId, Note>>>);
+pub struct LastUsed(Arc<Mutex<HashMap<Used, Note>>>);
+
+/// What was used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Used {
+    ApiKey(ApiKeyId),
+    Credential(TenantId, SourceId, CredentialId),
+}
 
 #[derive(Debug, Clone, Copy)]
 struct Note {
@@ -24,12 +31,12 @@ const MINUTE_MS: i64 = 60_000;
 const EVERY: Duration = Duration::from_secs(5);
 
 impl LastUsed {
-    /// A key was used `now`; its row says `known`.
-    pub(super) fn note(&self, key: ApiKeyId, known: Option<i64>, now: i64) {
+    /// It was used `now`; its row says `known`.
+    pub(crate) fn note(&self, used: Used, known: Option<i64>, now: i64) {
         let mut notes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let noted = notes.get(&key).map(|note| note.at);
+        let noted = notes.get(&used).map(|note| note.at);
         if known.max(noted).is_none_or(|last| now - last >= MINUTE_MS) {
-            notes.insert(key, Note { at: now, is_written: false });
+            notes.insert(used, Note { at: now, is_written: false });
         }
     }
 
@@ -41,7 +48,7 @@ impl LastUsed {
                 () = tokio::time::sleep(EVERY) => false,
             };
             if let Err(error) = self.write(&db).await {
-                tracing::warn!(error = &error as &dyn std::error::Error, "noting when API keys were used");
+                tracing::warn!(error = &error as &dyn std::error::Error, "when keys were used was not noted");
             }
             if stopped {
                 return;
@@ -51,17 +58,23 @@ impl LastUsed {
 
     /// What could not be written is lost: the next use is noted again.
     async fn write(&self, db: &Database) -> Result<(), DbErr> {
-        for (key, at) in self.unwritten() {
-            api_key::touch(&db.write, key, at).await?;
+        for (used, at) in self.unwritten() {
+            match used {
+                Used::ApiKey(id) => api_key::touch(&db.finish, id, at).await?,
+                Used::Credential(tenant, source, id) => {
+                    credential::touch(&db.finish, (tenant, source), id, at).await?;
+                }
+            }
         }
         Ok(())
     }
 
     /// Takes what is to be written, and forgets what is old enough to be news again.
-    fn unwritten(&self) -> Vec<(ApiKeyId, i64)> {
+    fn unwritten(&self) -> Vec<(Used, i64)> {
         let mut notes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let newest = notes.values().map(|note| note.at).max().unwrap_or(0);
-        let unwritten = notes.iter().filter(|(_, note)| !note.is_written).map(|(key, note)| (*key, note.at)).collect();
+        let unwritten =
+            notes.iter().filter(|(_, note)| !note.is_written).map(|(used, note)| (*used, note.at)).collect();
         notes.retain(|_, note| newest - note.at < MINUTE_MS);
         notes.values_mut().for_each(|note| note.is_written = true);
         unwritten
@@ -75,7 +88,7 @@ mod tests {
     #[test]
     fn a_key_is_noted_once_a_minute() {
         let uses = LastUsed::default();
-        let key = ApiKeyId::at(1);
+        let key = Used::ApiKey(ApiKeyId::at(1));
         uses.note(key, None, 100_000);
         uses.note(key, None, 159_999);
         assert_eq!(uses.unwritten(), [(key, 100_000)]);
@@ -88,7 +101,7 @@ mod tests {
     #[test]
     fn what_the_row_says_counts() {
         let uses = LastUsed::default();
-        uses.note(ApiKeyId::at(1), Some(100_000), 159_999);
+        uses.note(Used::ApiKey(ApiKeyId::at(1)), Some(100_000), 159_999);
         assert_eq!(uses.unwritten(), []);
     }
 }
