@@ -10,6 +10,7 @@ use harness::{Database, Receiver, Relay, Route, json, on_each_database, signatur
 on_each_database![
     a_delivery_is_signed_and_says_what_it_is,
     a_destination_can_ask_for_a_password,
+    a_password_does_not_follow_the_url_to_another_host,
     secrets_are_shown_once,
     an_ondato_event_is_understood,
     a_waldo_event_is_understood,
@@ -55,6 +56,21 @@ async fn a_destination_can_ask_for_a_password(database: Database) {
     assert_eq!(receiver.wait_for(1).await[0].one("authorization"), basic("relay", "open sesame"));
     let shown = tenant.get(&format!("/destinations/{}", destination.id)).await.json(200);
     assert!(!shown.to_string().contains("open sesame"), "{shown:#}");
+}
+
+async fn a_password_does_not_follow_the_url_to_another_host(database: Database) {
+    let relay = Relay::start(database).await;
+    let (receiver, elsewhere) = (Receiver::start().await, Receiver::start().await);
+    let tenant = relay.tenant("acme").await;
+    let auth = json!({ "kind": "basic", "username": "relay", "password": "open sesame" });
+    let destination = tenant.destination_of(json!({ "name": "out", "url": receiver.url(), "auth": auth })).await;
+    let path = format!("/destinations/{}", destination.id);
+
+    let refused = tenant.patch(&path, json!({ "url": elsewhere.url() })).await.json(422);
+    assert_eq!(refused["errors"][0]["pointer"], "/auth", "{refused:#}");
+    assert_eq!(tenant.get(&path).await.json(200)["url"], receiver.url());
+    tenant.patch(&path, json!({ "url": format!("{}/other", receiver.url()) })).await.is(200);
+    tenant.patch(&path, json!({ "url": elsewhere.url(), "auth": { "kind": "none" } })).await.is(200);
 }
 
 async fn secrets_are_shown_once(database: Database) {

@@ -3,6 +3,7 @@
 use entity::destination::{self, State};
 use poem_openapi::types::MaybeUndefined;
 use poem_openapi::{Object, Union};
+use relay::egress::Url;
 use relay::id::DestinationId;
 use relay::retry::{RetryError, RetryPolicy};
 use relay::signature::SigningSecret;
@@ -136,8 +137,13 @@ pub(super) fn new(
 pub(super) fn patch(app: &App, row: &mut destination::Model, body: DestinationPatch) -> Result<(), Error> {
     set(&mut row.name, body.name, NAME)?;
     if !body.url.is_undefined() {
+        let before = row.url.clone();
         set(&mut row.url, body.url, "/url")?;
         row.url = checked_url(app, &row.url)?;
+        let keeps_a_secret = row.auth.is_some() && body.auth.is_undefined();
+        if keeps_a_secret && !is_same_origin(&before, &row.url) {
+            return Err(Error::field("/auth", SECRET_STAYS));
+        }
     }
     if !body.auth.is_undefined() {
         let auth = checked_auth(body.auth.take())?;
@@ -149,6 +155,15 @@ pub(super) fn patch(app: &App, row: &mut destination::Model, body: DestinationPa
     }
     row.version += 1;
     Ok(())
+}
+
+/// A secret that is never read back must not be read by sending it elsewhere.
+const SECRET_STAYS: &str = "the URL names another host, port or scheme: say what authenticates there; the password is kept \
+    only for the old one";
+
+fn is_same_origin(one: &str, other: &str) -> bool {
+    let origin = |url: &str| Url::parse(url).map(|url| url.origin());
+    matches!((origin(one), origin(other)), (Ok(one), Ok(other)) if one == other)
 }
 
 /// The URL as it is kept, if the guard lets deliveries go there. It is judged again at each attempt.
