@@ -26,7 +26,8 @@ pub fn admin(app: &App, uses: &LastUsed) -> impl Endpoint<Output = Response> + u
     let routes = Route::new()
         .nest("/v1", resources::service())
         .at("/openapi.json", poem::get(docs::openapi))
-        .at("/docs", poem::get(docs::docs));
+        .at("/docs", poem::get(docs::docs))
+        .at("/", poem::get(docs::home));
     Admin { app: app.clone(), uses: uses.clone(), routes }
 }
 

@@ -41,6 +41,7 @@ impl Database {
     /// Connects to `sqlite://path` or `postgres://…`.
     pub async fn open(url: &str) -> Result<Self, DbErr> {
         if is_sqlite(url) {
+            make_private(url);
             let write = sea_orm::Database::connect(sqlite(url, 1)).await?;
             let read = sea_orm::Database::connect(sqlite(url, READERS)).await?;
             return Ok(Self { read, finish: write.clone(), lease: write.clone(), write });
@@ -96,6 +97,23 @@ impl Database {
         let row =
             self.lease.query_one_raw(Statement::from_string(DbBackend::Postgres, "SELECT hookyard_now(0)")).await?;
         row.ok_or_else(|| DbErr::Custom("SELECT without a row".into()))?.try_get_by_index(0)
+    }
+}
+
+/// The file that `url` names: `sqlite://path` or `sqlite:path`, before any `?`. None on PostgreSQL.
+#[must_use]
+pub fn sqlite_file(url: &str) -> Option<std::path::PathBuf> {
+    let path = url.strip_prefix("sqlite:")?;
+    let path = path.strip_prefix("//").unwrap_or(path);
+    Some(path.split('?').next().unwrap_or(path).into())
+}
+
+/// A new file is its owner's only: it will hold what providers say of people. SQLite gives its other files the same mode.
+fn make_private(url: &str) {
+    use std::os::unix::fs::OpenOptionsExt as _;
+    if let Some(path) = sqlite_file(url) {
+        // It is there already, or cannot be made: connecting will tell.
+        let _ = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
     }
 }
 

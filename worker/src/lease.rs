@@ -20,6 +20,9 @@ const RENEW_EVERY: Duration = Duration::from_secs(5);
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// How often the fence is looked at between looks: a clock that jumped needs a renewal at once.
 const TICK: Duration = Duration::from_millis(100);
+/// On SQLite: outcomes that were written wait at most so long to be on disk. A machine that dies repeats what it had
+/// finished since, and a second of that is what is promised.
+const SYNC_EVERY: Duration = Duration::from_millis(500);
 /// Sending ends so long before the lease: a request that was written may still be on its way.
 const MARGIN: Duration = Duration::from_secs(1);
 
@@ -32,6 +35,8 @@ pub(crate) struct Leases {
     fences: [AtomicU64; SHARDS as usize],
     /// Acknowledged writes so far, as the owner counts them (rule B).
     pub(crate) stamp: AtomicU64,
+    /// How many of them a renewal has followed.
+    synced: AtomicU64,
     /// Asks for a renewal at once: somebody saw a fence.
     pub(crate) hurry: Notify,
 }
@@ -43,6 +48,7 @@ impl Leases {
             epochs: [const { AtomicI64::new(0) }; SHARDS as usize],
             fences: [const { AtomicU64::new(0) }; SHARDS as usize],
             stamp: AtomicU64::new(0),
+            synced: AtomicU64::new(0),
             hurry: Notify::new(),
         })
     }
@@ -106,8 +112,9 @@ impl Keeper {
         let mut workers = 1;
         while !stop.is_cancelled() {
             let now = relay::clock::boot_time();
+            let is_unsynced = self.is_unsynced(renewed_at, now);
             let is_due = renewed_at.is_none_or(|at: Duration| now.saturating_sub(at) >= RENEW_EVERY);
-            if is_due || self.leases.is_short() {
+            if is_due || is_unsynced || self.leases.is_short() {
                 match self.renew(&mut connection).await {
                     Ok(live) => (renewed_at, workers) = (Some(now), live),
                     Err(error) => tracing::error!(error = &error as &dyn std::error::Error, "leases were not renewed"),
@@ -125,6 +132,14 @@ impl Keeper {
         }
     }
 
+    /// On SQLite outcomes are on disk only after the next durable commit. Where no webhook brings one, a renewal does.
+    fn is_unsynced(&self, renewed_at: Option<Duration>, now: Duration) -> bool {
+        let is_old = renewed_at.is_none_or(|at| now.saturating_sub(at) >= SYNC_EVERY);
+        self.db.is_sqlite()
+            && is_old
+            && self.leases.stamp.load(Ordering::Acquire) > self.leases.synced.load(Ordering::Acquire)
+    }
+
     /// Rule S: durable, on a connection of its own. Returns how many workers live.
     async fn renew(&self, connection: &mut Option<shard::Connection>) -> Result<i64, entity::DbErr> {
         // Rule A: read before the renewal is sent, so that the fence never lies behind the lease.
@@ -140,6 +155,7 @@ impl Keeper {
             }
         }
         self.db.set_clock(&self.clock).await?;
+        self.leases.synced.store(stamp, Ordering::Release);
         let is_old = connection.as_ref() == Some(&renewed.connection);
         *connection = Some(renewed.connection);
         self.tell(if is_old { Message::Durable(stamp) } else { Message::Doubtful });

@@ -66,9 +66,8 @@ impl Worker {
 /// The file whose lock is the worker role, for a SQLite database: it lies beside it.
 #[must_use]
 pub fn role_file(database_url: &str) -> Option<std::path::PathBuf> {
-    let path = database_url.strip_prefix("sqlite:")?.trim_start_matches("//");
-    let path = path.split('?').next().unwrap_or(path);
-    Some(format!("{path}-worker").into())
+    let path = entity::database::sqlite_file(database_url)?;
+    Some(format!("{}-worker", path.display()).into())
 }
 
 fn owner(

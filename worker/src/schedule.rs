@@ -68,6 +68,8 @@ enum Place {
     InFlight {
         due: Due,
         epoch: i64,
+        /// How many changes of destinations had been heard of when it began.
+        news: u64,
         cancelled: Option<String>,
     },
     /// A change of it is queued or under way.
@@ -109,6 +111,8 @@ pub(crate) struct Schedule {
     draining: HashSet<i16>,
     /// Destinations that may have parked rows and may have room for them.
     hungry: HashSet<DestinationId>,
+    /// Changes of destinations heard of so far: a verdict from before one of them may be out of date.
+    news: u64,
     /// Finishes are durable as soon as they are acknowledged (SQLite: the process dies with the disk's owner).
     at_once: bool,
 }
@@ -128,6 +132,7 @@ impl Schedule {
             durable: 0,
             draining: HashSet::new(),
             hungry: HashSet::new(),
+            news: 0,
             at_once: durable_at_once,
         }
     }
@@ -214,7 +219,7 @@ impl Schedule {
             self.in_flight += 1;
             self.bodies += bytes(&due);
             self.ring.started(due.tenant_id);
-            self.place(&due, Place::InFlight { due, epoch, cancelled: None });
+            self.place(&due, Place::InFlight { due, epoch, news: self.news, cancelled: None });
             starts.push(Start { due, epoch });
             self.ring_up(destination);
         }
@@ -223,14 +228,15 @@ impl Schedule {
 
     /// An attempt ended. One that is not in flight any more belongs to a shard that was lost: nothing follows.
     pub(crate) fn ended(&mut self, id: DeliveryId, epoch: i64, ended: Ended) {
-        let Some(Known { place: Place::InFlight { due, epoch: started, cancelled }, .. }) = self.known.get_mut(&id)
+        let Some(Known { place: Place::InFlight { due, epoch: started, news, cancelled }, .. }) =
+            self.known.get_mut(&id)
         else {
             return;
         };
         if *started != epoch {
             return;
         }
-        let (due, cancelled) = (*due, cancelled.take());
+        let (due, news, cancelled) = (*due, *news, cancelled.take());
         self.free(&due, epoch);
         let change = match (ended, cancelled) {
             (Ended::Finished { state, reason, last }, _) => {
@@ -251,6 +257,8 @@ impl Schedule {
                 }
                 Change::Reschedule { due_at, last }
             }
+            // Something changed since the attempt began, perhaps this very destination: it is asked again.
+            (Ended::Held, None) if news != self.news => return self.again(due, epoch),
             (Ended::Held, None) => return self.held(due, epoch),
             (Ended::Aborted, None) => return self.again(due, epoch),
         };
@@ -277,6 +285,9 @@ impl Schedule {
     fn again(&mut self, due: Due, epoch: i64) {
         let line =
             self.lines.entry(due.destination_id).or_insert_with(|| Line::new(Some(due.tenant_id), due.shard, epoch));
+        if line.gate == Gate::Closed {
+            return self.held(due, epoch);
+        }
         line.waiting.push_front(due);
         self.place(&due, Place::Waiting);
         self.ring_up(due.destination_id);

@@ -41,6 +41,12 @@ pub(crate) fn openapi(request: &Request) -> Response {
     DOCUMENT.answer(request, "application/json")
 }
 
+/// Who opens the bare address looks for the page.
+#[handler]
+pub(crate) fn home() -> Response {
+    Response::builder().status(StatusCode::FOUND).header(header::LOCATION, "/docs").finish()
+}
+
 /// The page.
 #[handler]
 pub(crate) fn docs(request: &Request) -> Response {

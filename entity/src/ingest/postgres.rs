@@ -85,7 +85,7 @@ pub(super) async fn ingest(db: &Database, now: i64, batch: &[NewEvent]) -> Resul
         .into_iter()
         .collect::<Option<_>>()
         .ok_or_else(|| DbErr::Custom("dedupe keys kept expiring under the statement".into()))?;
-    count_repeats(db, batch, &answers).await;
+    count_repeats(db, batch, &answers);
     Ok(answers)
 }
 
@@ -183,19 +183,22 @@ fn original(row: &sqlx::postgres::PgRow) -> Result<Original, sqlx::Error> {
     })
 }
 
-/// A number for people: the repeats are answered in any case, so a failure costs no more than the count.
-async fn count_repeats(db: &Database, batch: &[NewEvent], answers: &[Accepted]) {
+/// A number for people, off the way of the answers: a failure costs no more than the count. Bounded by the pool, where
+/// it waits for a connection or gives up.
+fn count_repeats(db: &Database, batch: &[NewEvent], answers: &[Accepted]) {
     let repeats = batch.iter().zip(answers).filter_map(|(event, answer)| match answer {
         Accepted::RepeatOf(first) => Some((event.tenant_id.uuid(), first.uuid())),
         Accepted::New => None,
     });
     let (tenants, firsts): (Vec<Uuid>, Vec<Uuid>) = repeats.unzip();
-    let (Some(lowest), Some(highest)) = (firsts.iter().min(), firsts.iter().max()) else { return };
-    let pool = db.finish.get_postgres_connection_pool();
-    let counted = sqlx::query(COUNT_REPEATS).bind(&tenants).bind(&firsts).bind(*lowest).bind(*highest).execute(pool);
-    if let Err(error) = counted.await {
-        tracing::warn!(error = &error as &dyn std::error::Error, "repeats were not counted");
-    }
+    let (Some(lowest), Some(highest)) = (firsts.iter().min().copied(), firsts.iter().max().copied()) else { return };
+    let pool = db.finish.get_postgres_connection_pool().clone();
+    tokio::spawn(async move {
+        let count = sqlx::query(COUNT_REPEATS).bind(&tenants).bind(&firsts).bind(lowest).bind(highest);
+        if let Err(error) = count.execute(&pool).await {
+            tracing::warn!(error = &error as &dyn std::error::Error, "repeats were not counted");
+        }
+    });
 }
 
 /// No partition holds ids of this day: `check_violation`, with no constraint named.

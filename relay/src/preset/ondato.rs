@@ -12,7 +12,7 @@ pub(super) const PRESET: Preset = Preset {
     notes: &[
         "Give Ondato's support the source's URL, the events you want, and a user name and password made under the source's credentials.",
         "Events may arrive out of order: compare `occurred_at`.",
-        "Nothing is signed: the credential and the source addresses prove the sender. The addresses have changed before, so strange ones are only reported until the source's `ip_allowlist` says `enforce`.",
+        "Nothing is signed: the credential and the source addresses prove the sender. The addresses have changed before: compare them with the `remote_address` of events rather than trust them alone.",
         "Types `IdentityVerification.*` were called `Idv.*` in earlier versions; the first letter of a key may be in either case.",
     ],
     authentication: &[Authentication::Basic],

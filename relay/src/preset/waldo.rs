@@ -13,8 +13,8 @@ pub(super) const PRESET: Preset = Preset {
     description: "Identity, fraud and document checks of customers.",
     notes: &[
         "Enter the source's URL on the page `API Integration` of Waldo's dashboard; it has a tool that sends a test.",
-        "Waldo signs nothing and documents no credential: the secret URL is what proves the sender. Say so with the `verification` `none`, or `credentials` if your requests carry one, and restrict the source's addresses if you know them.",
-        "No event has an id of its own, so repeats are not recognised unless the source's `dedupe` goes by the body.",
+        "Waldo signs nothing and documents no credential: the secret URL is what proves the sender. Say so with the `verification` `none`, or `credentials` if your requests carry one.",
+        "No event has an id of its own, so a repeat cannot be told from a new event.",
         "An event that answers to a call of the API carries the `requestId` that the call returned; one that began in the dashboard carries none.",
         "Where an event has an evaluation, patterns also match `evaluation.<type>.<status>`: type kyc, fraud or document; status initiated, in_progress, completed or failed.",
     ],

@@ -34,6 +34,7 @@ impl Schedule {
 
     /// The destination's settings or state changed: it is asked anew.
     pub(crate) fn reopen(&mut self, destination: DestinationId) {
+        self.news += 1;
         if let Some(line) = self.lines.get_mut(&destination)
             && line.gate == Gate::Closed
         {
@@ -47,6 +48,7 @@ impl Schedule {
 
     /// Everything may have changed.
     pub(crate) fn reopen_all(&mut self) {
+        self.news += 1;
         let closed: Vec<_> =
             self.lines.iter().filter(|(_, line)| line.gate == Gate::Closed).map(|(id, _)| *id).collect();
         closed.into_iter().for_each(|destination| self.reopen(destination));

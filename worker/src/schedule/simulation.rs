@@ -38,6 +38,8 @@ enum Traffic {
     /// The write's connection was lost: whether it ran is not known.
     Lost(Vec<Write>),
     Attempt(Start),
+    /// The configuration was read: whether the destination was paused.
+    Judged(Start, bool),
 }
 
 struct World {
@@ -184,7 +186,11 @@ impl World {
                 self.writing = false;
                 self.schedule.unwritten(batch);
             }
-            Traffic::Attempt(start) => self.attempted(start),
+            Traffic::Attempt(start) => {
+                let paused = self.paused.contains(&start.due.destination_id);
+                self.traffic.push(Traffic::Judged(start, paused));
+            }
+            Traffic::Judged(start, paused) => self.attempted(start, paused),
         }
     }
 
@@ -209,10 +215,10 @@ impl World {
         Fate::Done
     }
 
-    fn attempted(&mut self, start: Start) {
+    fn attempted(&mut self, start: Start, paused: bool) {
         let row = self.rows.get(&seq_of(start.due.id));
         assert!(row.is_none_or(|row| row.attempts <= start.due.attempts), "an attempt was made on a row of the past");
-        let ended = if self.paused.contains(&start.due.destination_id) {
+        let ended = if paused {
             Ended::Held
         } else {
             match self.dice.roll(8) {
