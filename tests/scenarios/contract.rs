@@ -71,6 +71,8 @@ async fn the_document_is_served_and_whole(database: Database) {
 
 async fn the_page_works_offline(database: Database) {
     let relay = Relay::start(database).await;
+    let bare = relay.anybody().get("/").await;
+    assert_eq!((bare.status, bare.header("location")), (302, Some("/docs")));
     let answer = relay.anybody().get("/docs").await;
     assert!(
         answer.is(200).header("content-type").is_some_and(|kind| kind.starts_with("text/html")),
@@ -94,7 +96,7 @@ async fn what_the_framework_refuses_is_a_problem_too(database: Database) {
     let xml = [("content-type", "application/xml")];
 
     for (method, path, headers, body, status) in [
-        (Method::GET, "/", &json, "", 404),
+        (Method::GET, "/nowhere", &json, "", 404),
         (Method::GET, "/v1/nothing", &json, "", 404),
         (Method::GET, "/v1/tenants/not-an-id", &json, "", 404),
         (

@@ -68,7 +68,7 @@ impl Sender {
             Err(Unsent::Ended(ended)) => ended,
             Err(Unsent::Fault(fault)) => {
                 tracing::error!(error = &fault as &dyn std::error::Error, "an attempt was put off");
-                Ended::Aborted
+                if matches!(fault, Fault::Sealed(..)) { Ended::Stuck } else { Ended::Aborted }
             }
         }
     }

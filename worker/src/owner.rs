@@ -210,6 +210,7 @@ impl Owner {
         }
         if now >= self.state.discovered_at + DISCOVER_EVERY {
             self.state.discovered_at = now;
+            self.state.schedule.reopen_stuck();
             self.leases.held().into_iter().for_each(|lease| self.discover(lease));
         }
     }

@@ -43,7 +43,10 @@ pub(crate) struct Reader {
     /// A page is under way.
     reading: bool,
     /// The shards that had more than a page, and from where to go on.
-    more: Option<(Series, Vec<(i16, Cursor)>)>,
+    more: Vec<(i16, Cursor)>,
+    /// What is left of a sweep.
+    sweep: Vec<(i16, Cursor)>,
+    last: Series,
     look_at: Instant,
     delay: Duration,
     recent_at: Instant,
@@ -55,7 +58,9 @@ impl Reader {
         Self {
             cursors: HashMap::new(),
             reading: false,
-            more: None,
+            more: Vec::new(),
+            sweep: Vec::new(),
+            last: Series::Sweep,
             look_at: now,
             delay: SOON,
             recent_at: now,
@@ -82,9 +87,8 @@ impl Reader {
 
     pub(crate) fn forget(&mut self, shard: i16) {
         self.cursors.remove(&shard);
-        if let Some((_, cursors)) = &mut self.more {
-            cursors.retain(|(other, _)| *other != shard);
-        }
+        self.more.retain(|(other, _)| *other != shard);
+        self.sweep.retain(|(other, _)| *other != shard);
     }
 
     /// Whether nothing of the shard was read yet.
@@ -93,6 +97,9 @@ impl Reader {
     }
 
     /// The next page of these shards, if it is time and none is under way. `present`: milliseconds since 1970.
+    ///
+    /// A sweep and the tail take turns, and a page of the tail asks every shard: a long backlog in one of them keeps
+    /// nobody else waiting.
     pub(crate) fn next(
         &mut self,
         (now, present): (Instant, i64),
@@ -100,33 +107,51 @@ impl Reader {
         tickets: &mut Tickets,
     ) -> Option<Page> {
         if self.reading || shards.is_empty() {
-            self.look_at = self.look_at.max(now + SOON);
+            self.postpone(now);
             return None;
         }
-        let rest = self.more.take().filter(|(_, more)| !more.is_empty());
-        let (series, cursors) = rest.or_else(|| self.begin(now, present, shards))?;
-        self.reading = true;
+        self.begin_sweep(now, present, shards);
+        let tail_is_due = now >= self.look_at || !self.more.is_empty();
+        let series = match (tail_is_due, self.sweep.is_empty(), self.last) {
+            (true, true, _) | (true, false, Series::Sweep) => Series::Tail,
+            (_, false, _) => Series::Sweep,
+            (false, true, _) => return None,
+        };
+        let cursors = match series {
+            Series::Tail => self.tail(shards),
+            Series::Sweep => std::mem::take(&mut self.sweep),
+        };
+        (self.reading, self.last) = (true, series);
         Some(Page { ticket: tickets.take(), cursors, series })
     }
 
-    fn begin(&mut self, now: Instant, present: i64, shards: &[i16]) -> Option<(Series, Vec<(i16, Cursor)>)> {
-        let all_from = |from: i64| shards.iter().map(|shard| (*shard, Cursor::from(from))).collect();
-        if now >= self.all_at + ALL_EVERY {
+    /// Nothing can be read now.
+    pub(crate) fn postpone(&mut self, now: Instant) {
+        self.look_at = self.look_at.max(now + SOON * 2);
+    }
+
+    fn begin_sweep(&mut self, now: Instant, present: i64, shards: &[i16]) {
+        let from = if now >= self.all_at + ALL_EVERY {
             (self.all_at, self.recent_at) = (now, now);
-            return Some((Series::Sweep, all_from(i64::MIN)));
-        }
-        if now >= self.recent_at + RECENT_EVERY {
+            i64::MIN
+        } else if now >= self.recent_at + RECENT_EVERY && self.sweep.is_empty() {
             self.recent_at = now;
-            return Some((Series::Sweep, all_from(present - RECENT_MS)));
-        }
-        if now < self.look_at {
-            return None;
-        }
-        let from = |shard: &i16| match self.cursors.get(shard).copied().flatten() {
+            present - RECENT_MS
+        } else {
+            return;
+        };
+        self.sweep = shards.iter().map(|shard| (*shard, Cursor::from(from))).collect();
+    }
+
+    /// Where each shard is read on: right behind the last page where there was more, a little before the cursor where
+    /// there was not.
+    fn tail(&mut self, shards: &[i16]) -> Vec<(i16, Cursor)> {
+        let more: HashMap<i16, Cursor> = std::mem::take(&mut self.more).into_iter().collect();
+        let overlapping = |shard| match self.cursors.get(shard).copied().flatten() {
             Some(cursor) => Cursor::from(cursor.due_at - OVERLAP_MS),
             None => Cursor::from(i64::MIN),
         };
-        Some((Series::Tail, shards.iter().map(|shard| (*shard, from(shard))).collect()))
+        shards.iter().map(|shard| (*shard, more.get(shard).copied().unwrap_or_else(|| overlapping(shard)))).collect()
     }
 
     /// A page came back.
@@ -147,21 +172,102 @@ impl Reader {
                 *cursor = seen.max(*cursor).or(Some(Cursor::from(i64::MIN + OVERLAP_MS)));
             }
         }
-        let more: Vec<_> =
-            last.iter().filter(|(_, (count, _))| *count == PAGE).map(|(shard, (_, at))| (*shard, *at)).collect();
-        if !more.is_empty() {
-            self.look_at = now;
-            self.more = Some((page.series, more));
-        } else if page.series == Series::Tail {
-            self.delay = if found_new { SOON } else { (self.delay * 2).min(LATE) };
-            self.look_at = now + self.delay;
+        let full = last.iter().filter(|(_, (count, _))| *count == PAGE);
+        let more: Vec<_> = full.map(|(shard, (_, at))| (*shard, *at)).collect();
+        match page.series {
+            Series::Tail if more.is_empty() => {
+                self.delay = if found_new { SOON } else { (self.delay * 2).min(LATE) };
+                self.look_at = now + self.delay;
+            }
+            Series::Tail => (self.look_at, self.more) = (now, more),
+            Series::Sweep => self.sweep = more,
         }
     }
 
     /// A page could not be read: the series ends.
     pub(crate) fn failed(&mut self, now: Instant) {
         self.reading = false;
-        self.more = None;
+        (self.more, self.sweep) = (Vec::new(), Vec::new());
         self.look_at = now + LATE;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use entity::delivery::Trigger;
+    use relay::id::{DeliveryId, DestinationId, EventId, TenantId};
+    use uuid::Uuid;
+
+    use super::*;
+
+    fn due(shard: i16, due_at: i64) -> Due {
+        let id = Uuid::from_u128(due_at.unsigned_abs().into());
+        Due {
+            tenant_id: TenantId::from(id),
+            id: DeliveryId::from(id),
+            shard,
+            due_at,
+            seq: due_at,
+            event_id: EventId::from(id),
+            subscription_id: None,
+            destination_id: DestinationId::from(id),
+            attempts: 0,
+            trigger: Trigger::Event,
+            size: 0,
+        }
+    }
+
+    /// A reader of shards 1 and 2 that has read both to their ends, at a moment when no sweep is due.
+    fn reader() -> (Reader, Tickets, Instant) {
+        let (now, mut tickets) = (Instant::now(), Tickets::default());
+        let mut reader = Reader::new(now);
+        [1, 2].map(|shard| reader.restart(shard));
+        let now = now + SOON;
+        let page = reader.next((now, 1_000), &[1, 2], &mut tickets).unwrap();
+        reader.read(now, &page, &[]);
+        (reader, tickets, now)
+    }
+
+    #[test]
+    fn a_page_begins_a_little_before_the_last_row_that_was_read() {
+        let (mut reader, mut tickets, now) = reader();
+        reader.hurry(now);
+        let page = reader.next((now, 1_000), &[1, 2], &mut tickets).unwrap();
+        reader.read(now, &page, &[due(1, 900)]);
+        reader.hurry(now);
+        let page = reader.next((now, 1_000), &[1, 2], &mut tickets).unwrap();
+        assert_eq!(page.cursors[0], (1, Cursor::from(900 - OVERLAP_MS)));
+    }
+
+    #[test]
+    fn a_backlog_in_one_shard_keeps_no_other_waiting() {
+        let (mut reader, mut tickets, now) = reader();
+        reader.hurry(now);
+        let page = reader.next((now, 1_000), &[1, 2], &mut tickets).unwrap();
+        let backlog: Vec<Due> = (1..=64).map(|at| due(1, at)).collect();
+        assert_eq!(backlog.len(), PAGE);
+        reader.read(now, &page, &backlog);
+        let page = reader.next((now, 1_000), &[1, 2], &mut tickets).unwrap();
+        assert_eq!(page.cursors[0], (1, Cursor::after(&due(1, 64))));
+        assert_eq!(page.cursors[1].0, 2);
+    }
+
+    #[test]
+    fn a_sweep_comes_every_second_and_takes_turns_with_the_tail() {
+        let (mut reader, mut tickets, now) = reader();
+        let later = now + RECENT_EVERY;
+        let first = reader.next((later, 9_000), &[1], &mut tickets).unwrap();
+        reader.read(later, &first, &[]);
+        let second = reader.next((later, 9_000), &[1], &mut tickets).unwrap();
+        assert_eq!((first.series, second.series), (Series::Sweep, Series::Tail));
+        assert_eq!(first.cursors, [(1, Cursor::from(9_000 - RECENT_MS))]);
+    }
+
+    #[test]
+    fn nothing_is_read_twice_at_a_time() {
+        let (mut reader, mut tickets, now) = reader();
+        reader.hurry(now);
+        assert!(reader.next((now, 1_000), &[1], &mut tickets).is_some());
+        assert!(reader.next((now, 1_000), &[1], &mut tickets).is_none());
     }
 }

@@ -47,6 +47,8 @@ pub(crate) enum Ended {
     Again { due_at: i64, last: AttemptLog, overloaded: bool },
     /// The destination is paused or disabled: nothing was sent.
     Held,
+    /// Our own fault with this one destination: it is left alone for a while.
+    Stuck,
     /// Our own fault, or fenced: nothing is known to have been sent, and nothing is counted.
     Aborted,
 }
@@ -111,6 +113,8 @@ pub(crate) struct Schedule {
     draining: HashSet<i16>,
     /// Destinations that may have parked rows and may have room for them.
     hungry: HashSet<DestinationId>,
+    /// Destinations that are closed for a fault of ours.
+    stuck: HashSet<DestinationId>,
     /// Changes of destinations heard of so far: a verdict from before one of them may be out of date.
     news: u64,
     /// Finishes are durable as soon as they are acknowledged (SQLite: the process dies with the disk's owner).
@@ -132,6 +136,7 @@ impl Schedule {
             durable: 0,
             draining: HashSet::new(),
             hungry: HashSet::new(),
+            stuck: HashSet::new(),
             news: 0,
             at_once: durable_at_once,
         }
@@ -248,7 +253,7 @@ impl Schedule {
             (Ended::Again { last, .. }, Some(reason)) => {
                 Change::Finish { state: State::Cancelled, reason: Some(reason), last: Some(last) }
             }
-            (Ended::Held | Ended::Aborted, Some(reason)) => {
+            (Ended::Held | Ended::Stuck | Ended::Aborted, Some(reason)) => {
                 Change::Finish { state: State::Cancelled, reason: Some(reason), last: None }
             }
             (Ended::Again { due_at, last, overloaded }, None) => {
@@ -260,6 +265,10 @@ impl Schedule {
             // Something changed since the attempt began, perhaps this very destination: it is asked again.
             (Ended::Held, None) if news != self.news => return self.again(due, epoch),
             (Ended::Held, None) => return self.held(due, epoch),
+            (Ended::Stuck, None) => {
+                self.stuck.insert(due.destination_id);
+                return self.held(due, epoch);
+            }
             (Ended::Aborted, None) => return self.again(due, epoch),
         };
         self.settle(id, change, row(&due, epoch));

@@ -31,7 +31,8 @@ impl Refusal {
     /// A database error that says nothing about the request.
     #[expect(clippy::needless_pass_by_value, reason = "it stands in map_err")]
     pub(super) fn away(error: entity::DbErr) -> Self {
-        tracing::error!(error = &error as &dyn std::error::Error, "the configuration was not read");
+        // Said once by housekeeping, which polls; here it would be said for every request of an outage.
+        tracing::debug!(error = &error as &dyn std::error::Error, "the configuration was not read");
         Self::Away
     }
 

@@ -13,6 +13,7 @@ use crate::reader::Page;
 impl Owner {
     pub(super) fn read(&mut self, now: Instant) {
         if !self.state.schedule.has_room() || now < self.state.not_before {
+            self.state.reader.postpone(now);
             return;
         }
         let running = &self.state.running;

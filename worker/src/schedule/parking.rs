@@ -46,6 +46,11 @@ impl Schedule {
         }
     }
 
+    /// Asks those again that were closed for a fault of ours.
+    pub(crate) fn reopen_stuck(&mut self) {
+        std::mem::take(&mut self.stuck).into_iter().for_each(|destination| self.reopen(destination));
+    }
+
     /// Everything may have changed.
     pub(crate) fn reopen_all(&mut self) {
         self.news += 1;

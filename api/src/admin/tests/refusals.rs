@@ -6,7 +6,7 @@ use super::*;
 async fn what_the_framework_refuses_is_a_problem_too() {
     let world = World::new().await;
     for (method, path, status) in [
-        (Method::GET, "/", 404),
+        (Method::GET, "/nowhere", 404),
         (Method::GET, "/v1/nothing", 404),
         (Method::GET, "/v1/tenants/not-an-id", 404),
         (Method::GET, "/v1/providers/nobody", 404),
