@@ -24,12 +24,17 @@ pub(crate) struct Settings {
 }
 
 pub(crate) async fn run(settings: Settings) -> Result<(), Error> {
-    let db = Database::open(settings.database_url.expose_secret())
-        .await
-        .map_err(|error| process::bad_setting("HOOKYARD_DATABASE_URL", error))?;
-    let lacking = migration::pending(&db.write).await?.map_or(0, |pending| pending.0.len());
-    migration::up(&db.write).await?;
+    let lacking = up(settings.database_url.expose_secret()).await?;
     println!("{lacking} migrations were applied; the database is up to date");
-    db.close().await;
     Ok(())
+}
+
+/// Applies what the database lacks; says how many migrations that were.
+pub(crate) async fn up(url: &str) -> Result<usize, Error> {
+    let db =
+        Database::for_migrations(url).await.map_err(|error| process::bad_setting("HOOKYARD_DATABASE_URL", error))?;
+    let lacking = migration::pending(&db).await?.map_or(0, |pending| pending.0.len());
+    migration::up(&db).await?;
+    db.close().await?;
+    Ok(lacking)
 }

@@ -19,6 +19,8 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use worker::{Worker, role_file};
 
+use crate::migrate;
+
 mod key_file;
 mod operator_key;
 
@@ -94,8 +96,8 @@ impl Relay {
     /// Migrates, opens, binds. Nothing is accepted or delivered before [`Relay::run`].
     pub(crate) async fn open(settings: &Settings, key_file: &Path) -> Result<Self, Error> {
         let url = settings.database_url.expose_secret();
+        migrate::up(url).await?;
         let db = Database::open(url).await.map_err(|error| process::bad_setting("HOOKYARD_DATABASE_URL", error))?;
-        migration::up(&db.write).await?;
         let opened = start::open(db.clone(), keyring(settings, &db, key_file).await?).await?;
         let new_operator_key = operator_key::ensure(&opened, settings.http.operator_key.is_some()).await?;
         let wake = Wake::default();

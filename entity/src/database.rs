@@ -26,6 +26,8 @@ pub struct Database {
 const STATEMENT_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a caller waits for a connection: the api answers 503 within 2 s.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_millis(1500);
+/// How long a migration waits for one that runs already.
+const MIGRATION_TIMEOUT: Duration = Duration::from_secs(3600);
 const CONNECT_TIMEOUT: Duration = Duration::from_millis(1500);
 /// A connection that was idle longer is pinged before use.
 const PING_AFTER: Duration = Duration::from_secs(30);
@@ -54,6 +56,17 @@ impl Database {
                 .await?,
             lease: sea_orm::Database::connect(postgres(url, 1)).await?,
         })
+    }
+
+    /// A connection for migrations, which may take long and wait for each other.
+    pub async fn for_migrations(url: &str) -> Result<DatabaseConnection, DbErr> {
+        if is_sqlite(url) {
+            make_private(url);
+            return sea_orm::Database::connect(sqlite(url, 1)).await;
+        }
+        let mut options = postgres(url, 2);
+        options.statement_timeout(Duration::ZERO).acquire_timeout(MIGRATION_TIMEOUT);
+        sea_orm::Database::connect(options).await
     }
 
     /// Whether this is SQLite: one process, one writer, no partitions.

@@ -221,7 +221,7 @@ mod tests {
     fn reader() -> (Reader, Tickets, Instant) {
         let (now, mut tickets) = (Instant::now(), Tickets::default());
         let mut reader = Reader::new(now);
-        [1, 2].map(|shard| reader.restart(shard));
+        [1, 2].iter().for_each(|shard| reader.restart(*shard));
         let now = now + SOON;
         let page = reader.next((now, 1_000), &[1, 2], &mut tickets).unwrap();
         reader.read(now, &page, &[]);

@@ -39,6 +39,8 @@ impl Ring {
             let destination = lane.ready.pop_front();
             if !lane.ready.is_empty() {
                 self.turns.push_back(tenant);
+            } else if lane.in_flight == 0 {
+                self.tenants.remove(&tenant);
             }
             return destination;
         }
@@ -56,5 +58,39 @@ impl Ring {
                 self.tenants.remove(&tenant);
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use uuid::Uuid;
+
+    use super::*;
+
+    fn tenant(number: u128) -> TenantId {
+        Uuid::from_u128(number).into()
+    }
+
+    fn destination(number: u128) -> DestinationId {
+        Uuid::from_u128(number).into()
+    }
+
+    #[test]
+    fn tenants_take_turns_however_many_destinations_one_has() {
+        let mut ring = Ring::default();
+        [11, 12, 13].iter().for_each(|number| ring.push(tenant(1), destination(*number)));
+        ring.push(tenant(2), destination(21));
+        let order: Vec<_> = std::iter::from_fn(|| ring.next(10)).collect();
+        assert_eq!(order, [11, 21, 12, 13].map(destination));
+    }
+
+    #[test]
+    fn a_tenant_gets_no_more_than_its_part_while_another_waits() {
+        let mut ring = Ring::default();
+        ring.started(tenant(1));
+        ring.push(tenant(1), destination(11));
+        ring.push(tenant(2), destination(21));
+        assert_eq!(ring.next(1), Some(destination(21)));
+        assert_eq!(ring.next(1), Some(destination(11)), "nobody else waits any more");
     }
 }
