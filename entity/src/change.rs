@@ -82,24 +82,31 @@ pub(crate) const PAGE: usize = 1000;
 
 /// The changes after number `after`, oldest first, at most 1,000 of them.
 pub async fn since(db: &impl ConnectionTrait, after: i64) -> Result<News, DbErr> {
-    let backend = db.get_database_backend();
-    let read = "SELECT n, kind, key FROM change WHERE n > $1 ORDER BY n LIMIT 1000";
-    let rows = db.query_all_raw(Statement::from_sql_and_values(backend, read, [after.into()])).await?;
-    let mut last = after;
-    let mut changes = Vec::with_capacity(rows.len());
-    for row in rows {
-        let n: i64 = row.try_get_by_index(0)?;
-        if n != last + 1 {
-            return head(db).await.map(News::Everything);
+    // Twice: a change may be committed between the look at the log and the look at its head.
+    for _ in 0..2 {
+        let page = page(db, after).await?;
+        if page.is_empty() && head(db).await? == after {
+            return Ok(News::Changes(Vec::new(), after));
         }
-        last = n;
-        changes.push(Changed::read(row.try_get_by_index(1)?, &row.try_get_by_index::<Vec<u8>>(2)?));
+        if let Some((last, _)) = page.last() {
+            let is_whole = page.iter().zip(after + 1..).all(|((n, _), expected)| *n == expected);
+            let (last, changes) = (*last, page.into_iter().map(|(_, changed)| changed).collect());
+            return if is_whole { Ok(News::Changes(changes, last)) } else { head(db).await.map(News::Everything) };
+        }
     }
-    if changes.is_empty() && head(db).await? != after {
-        // The log was cut behind us, or a change was committed between the two reads; both are cured by starting anew.
-        return head(db).await.map(News::Everything);
-    }
-    Ok(News::Changes(changes, last))
+    head(db).await.map(News::Everything)
+}
+
+async fn page(db: &impl ConnectionTrait, after: i64) -> Result<Vec<(i64, Option<Changed>)>, DbErr> {
+    let read = format!("SELECT n, kind, key FROM change WHERE n > $1 ORDER BY n LIMIT {PAGE}");
+    let rows =
+        db.query_all_raw(Statement::from_sql_and_values(db.get_database_backend(), read, [after.into()])).await?;
+    rows.iter()
+        .map(|row| {
+            let key: Vec<u8> = row.try_get_by_index(2)?;
+            Ok((row.try_get_by_index(0)?, Changed::read(row.try_get_by_index(1)?, &key)))
+        })
+        .collect()
 }
 
 /// The number of the last change.

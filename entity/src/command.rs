@@ -1,8 +1,10 @@
 //! What the api wants done to pending rows: only the owner of their shard may touch them, so it is asked by a row.
 
-use relay::id::TenantId;
-use sea_orm::{ConnectionTrait, DbErr, Statement, Value};
+use relay::id::{DestinationId, TenantId};
+use sea_orm::{ConnectionTrait, DbErr, QueryResult, Statement, Value};
 use uuid::Uuid;
+
+use crate::delivery::shard_of;
 
 /// What is to be done. Doing it twice does no harm: a command is deleted after it was carried out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -13,20 +15,15 @@ pub enum Kind {
     TryNow,
     /// The destination is gone: end its deliveries. Target: a destination.
     EndDestination,
-    /// The subscription is gone: end its deliveries. Target: a subscription (the shard is its destination's).
+    /// The subscription is gone: end its deliveries. Target: a subscription.
     EndSubscription,
 }
 
 impl Kind {
+    const ALL: [Self; 4] = [Self::Cancel, Self::TryNow, Self::EndDestination, Self::EndSubscription];
+
     fn number(self) -> i16 {
         self as i16
-    }
-
-    /// None for a kind that a newer version wrote.
-    fn from_number(number: i16) -> Option<Self> {
-        [Self::Cancel, Self::TryNow, Self::EndDestination, Self::EndSubscription]
-            .into_iter()
-            .find(|kind| kind.number() == number)
     }
 }
 
@@ -36,42 +33,61 @@ pub struct Command {
     pub id: i64,
     pub shard: i16,
     pub tenant_id: TenantId,
-    /// None: a newer version's, left for a newer worker.
-    pub kind: Option<Kind>,
+    pub kind: Kind,
+    pub destination_id: DestinationId,
     pub target: Uuid,
 }
 
-/// Leaves a command for the owner of `shard`. Commits with the change that causes it.
+/// Leaves a command for the owner of the destination's shard. Commits with the change that causes it.
 pub async fn leave(
     txn: &impl ConnectionTrait,
-    shard: i16,
-    tenant: TenantId,
+    (tenant, destination): (TenantId, DestinationId),
     kind: Kind,
     target: Uuid,
 ) -> Result<(), DbErr> {
-    let text = "INSERT INTO command (shard, tenant_id, kind, target) VALUES ($1, $2, $3, $4)";
-    let values: [Value; 4] = [shard.into(), tenant.uuid().into(), kind.number().into(), target.into()];
+    let text = "INSERT INTO command (shard, tenant_id, kind, destination_id, target) VALUES ($1, $2, $3, $4, $5)";
+    let values: [Value; 5] = [
+        shard_of(destination).into(),
+        tenant.uuid().into(),
+        kind.number().into(),
+        destination.uuid().into(),
+        target.into(),
+    ];
     txn.execute_raw(Statement::from_sql_and_values(txn.get_database_backend(), text, values)).await.map(drop)
 }
 
-/// The commands that wait, oldest first, at most 1,000 of them; the worker picks those of its shards.
-pub async fn waiting(db: &impl ConnectionTrait) -> Result<Vec<Command>, DbErr> {
-    let text = "SELECT id, shard, tenant_id, kind, target FROM command ORDER BY id LIMIT 1000";
+/// The commands that wait for the owner of these shards, oldest first, at most 1,000 of them. Those of a newer version are
+/// left for a newer worker.
+pub async fn waiting(db: &impl ConnectionTrait, shards: &[i16]) -> Result<Vec<Command>, DbErr> {
+    let list = |numbers: &mut dyn Iterator<Item = i16>| {
+        numbers.map(|number| number.to_string()).collect::<Vec<_>>().join(", ")
+    };
+    let text = format!(
+        "SELECT id, shard, tenant_id, kind, destination_id, target FROM command
+        WHERE shard IN ({}) AND kind IN ({}) ORDER BY id LIMIT 1000",
+        list(&mut shards.iter().copied()),
+        list(&mut Kind::ALL.into_iter().map(Kind::number)),
+    );
     let rows = db.query_all_raw(Statement::from_string(db.get_database_backend(), text)).await?;
-    rows.iter()
-        .map(|row| {
-            Ok(Command {
-                id: row.try_get_by_index(0)?,
-                shard: row.try_get_by_index(1)?,
-                tenant_id: row.try_get_by_index::<Uuid>(2)?.into(),
-                kind: Kind::from_number(row.try_get_by_index(3)?),
-                target: row.try_get_by_index(4)?,
-            })
-        })
-        .collect()
+    rows.iter().map(Command::read).collect()
 }
 
-/// A command was carried out.
+impl Command {
+    fn read(row: &QueryResult) -> Result<Self, DbErr> {
+        let kind: i16 = row.try_get_by_index(3)?;
+        let known = Kind::ALL.into_iter().find(|known| known.number() == kind);
+        Ok(Self {
+            id: row.try_get_by_index(0)?,
+            shard: row.try_get_by_index(1)?,
+            tenant_id: row.try_get_by_index::<Uuid>(2)?.into(),
+            kind: known.ok_or_else(|| DbErr::Type(format!("no kind of command is number {kind}")))?,
+            destination_id: row.try_get_by_index::<Uuid>(4)?.into(),
+            target: row.try_get_by_index(5)?,
+        })
+    }
+}
+
+/// A command found nothing to do, or has done all of it.
 pub async fn done(db: &impl ConnectionTrait, id: i64) -> Result<(), DbErr> {
     let delete =
         Statement::from_sql_and_values(db.get_database_backend(), "DELETE FROM command WHERE id = $1", [id.into()]);

@@ -12,7 +12,7 @@ use relay::id::{DestinationId, SourceId, TenantId};
 use sea_orm::DbErr;
 use tokio::sync::broadcast;
 
-use crate::change::{self, Changed, News};
+use crate::change::{self, Changed};
 use crate::{Database, api_key, destination, source, source_key, subscription};
 
 /// Configuration older than this is not used without another look at the change log.
@@ -23,6 +23,14 @@ pub const POLL: Duration = Duration::from_millis(250);
 const ENTRIES: u64 = 200_000;
 /// Changes a listener may fall behind before it is told that it missed some.
 const BEHIND: usize = 4096;
+
+/// What a listener hears.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum News {
+    Changed(Changed),
+    /// It is not known what changed: anything may have.
+    Everything,
+}
 
 /// One a process; shared by api and worker where they live in one.
 #[derive(Debug)]
@@ -37,7 +45,7 @@ pub struct Configuration {
     /// Boot-time milliseconds at which the last successful poll began.
     polled_at: AtomicU64,
     polling: tokio::sync::Mutex<()>,
-    news: broadcast::Sender<Changed>,
+    news: broadcast::Sender<News>,
 }
 
 /// What is kept under a key; that there is nothing is kept too.
@@ -118,7 +126,7 @@ impl Configuration {
 
     /// What changes from now on. A listener that falls far behind is told so, and must take everything for changed.
     #[must_use]
-    pub fn news(&self) -> broadcast::Receiver<Changed> {
+    pub fn news(&self) -> broadcast::Receiver<News> {
         self.news.subscribe()
     }
 
@@ -132,7 +140,7 @@ impl Configuration {
         loop {
             let began = millis(self.clock.boot());
             let news = change::since(&self.db.read, self.seen.load(Ordering::Acquire)).await?;
-            let whole = !matches!(&news, News::Changes(changes, _) if changes.len() >= change::PAGE);
+            let whole = !matches!(&news, change::News::Changes(changes, _) if changes.len() >= change::PAGE);
             self.apply(news);
             if whole {
                 self.polled_at.store(began, Ordering::Release);
@@ -141,11 +149,11 @@ impl Configuration {
         }
     }
 
-    fn apply(&self, news: News) {
+    fn apply(&self, news: change::News) {
         let mut applied = self.applied.lock().unwrap_or_else(PoisonError::into_inner);
         let (changes, last) = match news {
-            News::Changes(changes, last) => (changes.into_iter().collect::<Option<Vec<_>>>(), last),
-            News::Everything(last) => (None, last),
+            change::News::Changes(changes, last) => (changes.into_iter().collect::<Option<Vec<_>>>(), last),
+            change::News::Everything(last) => (None, last),
         };
         match &changes {
             Some(changes) => changes.iter().for_each(|changed| self.entries.invalidate(changed)),
@@ -153,9 +161,10 @@ impl Configuration {
         }
         *applied = last;
         self.seen.store(last, Ordering::Release);
-        for changed in changes.into_iter().flatten() {
+        let heard = changes.map_or_else(|| vec![News::Everything], |all| all.into_iter().map(News::Changed).collect());
+        for news in heard {
             // Nobody listening is no fault.
-            let _ = self.news.send(changed);
+            let _ = self.news.send(news);
         }
     }
 

@@ -81,6 +81,8 @@ impl Change {
 pub struct Write {
     pub row: Row,
     pub change: Change,
+    /// The command that this carries out; it is deleted in the same statement, so that it is carried out once.
+    pub command: Option<i64>,
 }
 
 /// What became of a write.

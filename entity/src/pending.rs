@@ -184,20 +184,25 @@ pub async fn parked_destinations(db: &Database, shard: i16) -> Result<Vec<Destin
     rows.iter().map(|row| Ok(row.try_get_by_index::<Uuid>(0)?.into())).collect()
 }
 
-/// All rows of a destination, whatever their due time, in the order of the line, from after `after`.
-pub async fn of_destination(db: &Database, destination: DestinationId, after: i64) -> Result<Vec<Due>, DbErr> {
-    let text = format!("SELECT {COLUMNS} FROM pending WHERE destination_id = $1 AND seq > $2 ORDER BY seq LIMIT 1000");
-    let values: [Value; 2] = [destination.uuid().into(), after.into()];
+/// Rows of a destination, whatever their due time, at most 1,000 of them, in the order of the line.
+pub async fn of_destination(db: &Database, destination: DestinationId) -> Result<Vec<Due>, DbErr> {
+    let text = format!("SELECT {COLUMNS} FROM pending WHERE destination_id = $1 ORDER BY seq LIMIT 1000");
+    let values: [Value; 1] = [destination.uuid().into()];
     let rows =
         db.read.query_all_raw(Statement::from_sql_and_values(db.read.get_database_backend(), text, values)).await?;
     rows.iter().map(Due::read).collect()
 }
 
-/// Rows of a subscription, at most 1,000 of them. No index serves this: it is asked once when a subscription is deleted,
-/// and reads one shard.
-pub async fn of_subscription(db: &Database, shard: i16, subscription: SubscriptionId) -> Result<Vec<Due>, DbErr> {
-    let text = format!("SELECT {COLUMNS} FROM pending WHERE shard = $1 AND subscription_id = $2 LIMIT 1000");
-    let values: [Value; 2] = [shard.into(), subscription.uuid().into()];
+/// Rows of a subscription to this destination, at most 1,000 of them, in the order of the line.
+pub async fn of_subscription(
+    db: &Database,
+    destination: DestinationId,
+    subscription: SubscriptionId,
+) -> Result<Vec<Due>, DbErr> {
+    let text = format!(
+        "SELECT {COLUMNS} FROM pending WHERE destination_id = $1 AND subscription_id = $2 ORDER BY seq LIMIT 1000"
+    );
+    let values: [Value; 2] = [destination.uuid().into(), subscription.uuid().into()];
     let rows =
         db.read.query_all_raw(Statement::from_sql_and_values(db.read.get_database_backend(), text, values)).await?;
     rows.iter().map(Due::read).collect()

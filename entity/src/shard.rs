@@ -121,6 +121,14 @@ pub async fn acquire(db: &Database, clock: &Clock, worker: Uuid) -> Result<Vec<L
     rows.iter().map(Lease::read).collect()
 }
 
+/// Workers whose heartbeat has not expired.
+pub async fn workers(db: &Database, clock: &Clock) -> Result<i64, DbErr> {
+    let count = format!("SELECT count(*) FROM worker WHERE expires_at > {}", present_text(db).replace("$2", "$1"));
+    let values = [present(db, clock)];
+    let row = db.lease.query_one_raw(Statement::from_sql_and_values(db.lease.get_database_backend(), count, values));
+    row.await?.ok_or_else(|| DbErr::RecordNotFound("count".into()))?.try_get_by_index(0)
+}
+
 /// Gives a shard back after its last write was acknowledged (rule H); says nothing where it is no longer ours.
 pub async fn release(db: &Database, worker: Uuid, lease: Lease) -> Result<(), DbErr> {
     let text = "UPDATE shard SET owner = NULL, expires_at = 0 WHERE id = $1 AND owner = $2 AND epoch = $3";

@@ -112,6 +112,7 @@ CREATE TABLE command (
     shard smallint NOT NULL,
     tenant_id {uuid} NOT NULL,
     kind smallint NOT NULL,
+    destination_id {uuid} NOT NULL,
     target {uuid} NOT NULL
 );
 -- The owner reads its own, oldest first.

@@ -76,14 +76,23 @@ impl Leases {
         (0..SHARDS).filter_map(|shard| Some(Lease { shard, epoch: self.epoch(shard)? })).collect()
     }
 
-    fn hold(&self, lease: Lease, asked_at: Duration) {
-        let fence = asked_at + Duration::from_millis(LEASE_MS.unsigned_abs()) - MARGIN;
-        self.fences[index(lease.shard)].store(millis(fence), Ordering::Release);
+    /// The owner takes a shard over, with the fence of a lease that was asked for at `asked_at`.
+    pub(crate) fn hold(&self, lease: Lease, asked_at: Duration) {
+        self.fences[index(lease.shard)].store(fence(asked_at), Ordering::Release);
         self.epochs[index(lease.shard)].store(lease.epoch, Ordering::Release);
     }
 
-    fn let_go(&self, shard: i16) {
-        self.epochs[index(shard)].store(0, Ordering::Release);
+    /// A renewal only moves the fence: a shard that was let go meanwhile does not come back by it.
+    fn extend(&self, lease: Lease, asked_at: Duration) {
+        if self.epoch(lease.shard) == Some(lease.epoch) {
+            self.fences[index(lease.shard)].store(fence(asked_at), Ordering::Release);
+        }
+    }
+
+    fn let_go(&self, lease: Lease) {
+        let epoch = &self.epochs[index(lease.shard)];
+        // Otherwise it is held under a newer epoch by now.
+        let _ = epoch.compare_exchange(lease.epoch, 0, Ordering::AcqRel, Ordering::Acquire);
     }
 
     fn is_short(&self) -> bool {
@@ -149,9 +158,9 @@ impl Keeper {
         let renewed = shard::renew(&self.db, &self.clock, self.id, &held).await?;
         for lease in &held {
             if renewed.held.contains(lease) {
-                self.leases.hold(*lease, asked_at);
+                self.leases.extend(*lease, asked_at);
             } else {
-                self.lose(lease.shard);
+                self.lose(*lease);
             }
         }
         self.db.set_clock(&self.clock).await?;
@@ -162,10 +171,10 @@ impl Keeper {
         Ok(renewed.workers)
     }
 
-    fn lose(&self, shard: i16) {
-        tracing::warn!(shard, "lost a shard to another worker");
-        self.leases.let_go(shard);
-        self.tell(Message::Lost(shard));
+    fn lose(&self, lease: Lease) {
+        tracing::info!(shard = lease.shard, "a shard is not ours any more");
+        self.leases.let_go(lease);
+        self.tell(Message::Lost(lease));
     }
 
     /// Takes free shards up to the fair share; beyond it one is handed over at a time.
@@ -173,17 +182,26 @@ impl Keeper {
         let asked_at = self.clock.boot();
         match shard::acquire(&self.db, &self.clock, self.id).await {
             Ok(taken) => {
-                for lease in taken {
-                    self.leases.hold(lease, asked_at);
-                    self.tell(Message::Acquired(lease));
-                }
+                taken.into_iter().for_each(|lease| self.tell(Message::Acquired(lease, asked_at)));
             }
             Err(error) => {
                 tracing::error!(error = &error as &dyn std::error::Error, "no free shards could be looked for")
             }
         }
         if self.leases.held().len() > shard::fair_share(workers) {
-            self.tell(Message::HandOver);
+            self.give_away().await;
+        }
+    }
+
+    /// Beyond the fair share, by the number of workers at this moment. On SQLite there is one.
+    async fn give_away(&self) {
+        if self.db.is_sqlite() {
+            return;
+        }
+        match shard::workers(&self.db, &self.clock).await {
+            Ok(live) if self.leases.held().len() > shard::fair_share(live) => self.tell(Message::HandOver),
+            Ok(_) => {}
+            Err(error) => tracing::error!(error = &error as &dyn std::error::Error, "workers were not counted"),
         }
     }
 
@@ -195,8 +213,13 @@ impl Keeper {
 
 /// Gives a shard back, after its last write was acknowledged.
 pub(crate) async fn release(db: &Database, id: Uuid, leases: &Leases, lease: Lease) -> Result<(), entity::DbErr> {
-    leases.let_go(lease.shard);
+    leases.let_go(lease);
     shard::release(db, id, lease).await
+}
+
+/// Until when a request of a lease that was asked for at `asked_at` may be on the wire, in boot-time milliseconds.
+fn fence(asked_at: Duration) -> u64 {
+    millis(asked_at + Duration::from_millis(LEASE_MS.unsigned_abs()) - MARGIN)
 }
 
 fn index(shard: i16) -> usize {

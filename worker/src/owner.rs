@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use entity::change::Changed;
 use entity::command::Command;
+use entity::configuration::News;
 use entity::finish::{Fate, Write};
 use entity::pending::Due;
 use entity::shard::Lease;
@@ -37,9 +38,10 @@ mod writing;
 #[derive(Debug)]
 pub(crate) enum Message {
     /// A shard is ours.
-    Acquired(Lease),
+    /// It was asked for at this boot time.
+    Acquired(Lease, Duration),
     /// A renewal said "not yours".
-    Lost(i16),
+    Lost(Lease),
     /// We own more than our share; one shard is handed over at a time.
     HandOver,
     /// A durable commit on an old connection came after this many acknowledgements.
@@ -59,7 +61,9 @@ pub(crate) enum Message {
     /// Commands of the api.
     Commands(Vec<Command>),
     /// The rows that a command is about.
-    CommandRows(Command, Vec<Due>),
+    CommandRows(Command, Result<Vec<Due>, DbErr>),
+    /// Nothing is left of a command.
+    CommandEnded(i64),
     /// A shard was given back.
     Released(Lease),
 }
@@ -100,8 +104,11 @@ pub(crate) struct State {
     running: HashMap<i16, usize>,
     /// Rule R: written under a shard that seemed not ours; a renewal will say.
     fenced: Vec<Write>,
-    /// Commands whose write is under way, by the delivery they are about.
-    carried_out: HashMap<DeliveryId, Vec<i64>>,
+    busy: commands::Busy,
+    /// The last write failed: nothing more is sent that could not be written down.
+    cannot_write: bool,
+    /// Reads of parked rows that are under way.
+    taking_back: usize,
     handing_over: Option<Lease>,
     writing: bool,
     batch: usize,
@@ -119,7 +126,9 @@ impl State {
             reader: Reader::new(now),
             running: HashMap::new(),
             fenced: Vec::new(),
-            carried_out: HashMap::new(),
+            busy: commands::Busy::default(),
+            cannot_write: false,
+            taking_back: 0,
             handing_over: None,
             writing: false,
             batch: BATCH,
@@ -133,7 +142,7 @@ impl State {
 
 impl Owner {
     /// Runs until `stop`, then drains, hands every shard over and returns.
-    pub(crate) async fn run(mut self, stop: CancellationToken, mut news: broadcast::Receiver<Changed>) {
+    pub(crate) async fn run(mut self, stop: CancellationToken, mut news: broadcast::Receiver<News>) {
         let mut deadline = None;
         loop {
             let next_look = self.next_look();
@@ -166,8 +175,8 @@ impl Owner {
     fn hear(&mut self, message: Message) {
         let state = &mut self.state;
         match message {
-            Message::Acquired(lease) => self.acquired(lease),
-            Message::Lost(shard) => state.forget(shard),
+            Message::Acquired(lease, asked_at) => self.acquired(lease, asked_at),
+            Message::Lost(lease) | Message::Released(lease) => self.gone(lease),
             Message::HandOver => self.hand_over(),
             Message::Durable(stamp) => {
                 state.schedule.durable(stamp);
@@ -177,8 +186,9 @@ impl Owner {
                 state.schedule.rewrite();
                 self.rewrite_fenced();
             }
-            Message::Loaded(page, rows) => self.loaded(&page, rows),
+            Message::Loaded(page, rows) => self.loaded(page, rows),
             Message::TookBack(destination, reading, ticket, rows) => {
+                state.taking_back = state.taking_back.saturating_sub(1);
                 let rows = rows.map_err(|error| fault(&error, "parked rows were not read")).ok();
                 state.schedule.took_back(destination, reading, ticket, rows);
             }
@@ -186,8 +196,8 @@ impl Owner {
             Message::Ended(id, lease, ended) => self.ended(id, lease, ended),
             Message::Written(batch, fates) => self.written(batch, fates),
             Message::Commands(commands) => self.commands(commands),
-            Message::CommandRows(command, rows) => self.command_rows(command, &rows),
-            Message::Released(lease) => state.forget(lease.shard),
+            Message::CommandRows(command, rows) => self.command_rows(command, rows),
+            Message::CommandEnded(command) => state.busy.ended(command),
         }
     }
 
@@ -199,7 +209,7 @@ impl Owner {
         if self.state.stopping {
             return;
         }
-        if now >= self.state.not_before {
+        if now >= self.state.not_before && self.state.can_write_down() {
             self.start();
         }
         self.take_back();
@@ -215,17 +225,26 @@ impl Owner {
         }
     }
 
-    fn acquired(&mut self, lease: Lease) {
+    /// The shard is held from here on, and not a moment before its old memory is gone.
+    fn acquired(&mut self, lease: Lease, asked_at: Duration) {
         self.state.forget(lease.shard);
+        self.leases.hold(lease, asked_at);
         self.state.reader.restart(lease.shard);
         self.discover(lease);
     }
 
-    fn changed(&mut self, changed: &Result<Changed, broadcast::error::RecvError>) {
+    /// The shard is not ours any more under this epoch; it may be again under a newer one.
+    fn gone(&mut self, lease: Lease) {
+        if self.leases.epoch(lease.shard).is_none_or(|epoch| epoch == lease.epoch) {
+            self.state.forget(lease.shard);
+        }
+    }
+
+    fn changed(&mut self, changed: &Result<News, broadcast::error::RecvError>) {
         match changed {
-            Ok(Changed::Destination(id)) => self.state.schedule.reopen(*id),
-            Ok(_) => {}
-            Err(_) => self.state.schedule.reopen_all(),
+            Ok(News::Changed(Changed::Destination(id))) => self.state.schedule.reopen(*id),
+            Ok(News::Changed(_)) => {}
+            Ok(News::Everything) | Err(_) => self.state.schedule.reopen_all(),
         }
     }
 }
@@ -236,6 +255,12 @@ impl State {
         self.schedule.forget(shard);
         self.reader.forget(shard);
         self.fenced.retain(|write| write.row.shard != shard);
+        self.busy.forget(shard);
+    }
+
+    /// What is sent now could be lost to a crash until it is written: so only a little of it may wait.
+    fn can_write_down(&self) -> bool {
+        !self.cannot_write && self.schedule.unwritten_count() < 4 * BATCH
     }
 
     fn is_drained(&self, shard: i16) -> bool {

@@ -25,6 +25,8 @@ const LATE: Duration = Duration::from_millis(100);
 pub(crate) struct Page {
     pub(crate) ticket: Ticket,
     pub(crate) cursors: Vec<(i16, Cursor)>,
+    /// Under which epoch each shard is held as the read begins (rule E).
+    pub(crate) epochs: HashMap<i16, i64>,
     series: Series,
 }
 
@@ -122,7 +124,7 @@ impl Reader {
             Series::Sweep => std::mem::take(&mut self.sweep),
         };
         (self.reading, self.last) = (true, series);
-        Some(Page { ticket: tickets.take(), cursors, series })
+        Some(Page { ticket: tickets.take(), cursors, epochs: HashMap::new(), series })
     }
 
     /// Nothing can be read now.

@@ -94,6 +94,12 @@ struct Known {
     place: Place,
 }
 
+impl Known {
+    fn is_writing(&self) -> bool {
+        matches!(self.place, Place::Writing { .. })
+    }
+}
+
 #[derive(Debug)]
 pub(crate) struct Schedule {
     known: HashMap<DeliveryId, Known>,
@@ -112,7 +118,7 @@ pub(crate) struct Schedule {
     /// Shards that are being handed over: nothing starts there.
     draining: HashSet<i16>,
     /// Destinations that may have parked rows and may have room for them.
-    hungry: HashSet<DestinationId>,
+    hungry: VecDeque<DestinationId>,
     /// Destinations that are closed for a fault of ours.
     stuck: HashSet<DestinationId>,
     /// Changes of destinations heard of so far: a verdict from before one of them may be out of date.
@@ -135,7 +141,7 @@ impl Schedule {
             stamp: 0,
             durable: 0,
             draining: HashSet::new(),
-            hungry: HashSet::new(),
+            hungry: VecDeque::new(),
             stuck: HashSet::new(),
             news: 0,
             at_once: durable_at_once,
@@ -182,8 +188,8 @@ impl Schedule {
         }
         if !is_parked && !line.has_room() {
             line.parks();
-            self.hungry.insert(due.destination_id);
-            self.writes.push(Write { row: row(&due, epoch), change: Change::Park });
+            self.hunger(due.destination_id);
+            self.writes.push(Write { row: row(&due, epoch), change: Change::Park, command: None });
             self.place(&due, Place::Writing { seq: Some(due.seq) });
             return;
         }

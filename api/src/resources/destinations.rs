@@ -2,7 +2,6 @@
 
 use entity::change::Changed;
 use entity::command::{self, Kind};
-use entity::delivery::shard_of;
 use entity::{destination, subscription};
 use poem_openapi::param::Path;
 use poem_openapi::{Enum, Object, OpenApi};
@@ -191,7 +190,7 @@ impl Api {
         change.expect(row.version)?;
         subscription::delete_of(&change.txn, access.id(), row.id()).await?;
         destination::delete(&change.txn, access.id(), row.id()).await?;
-        command::leave(&change.txn, shard_of(row.id()), access.id(), Kind::EndDestination, row.id).await?;
+        command::leave(&change.txn, (access.id(), row.id()), Kind::EndDestination, row.id).await?;
         let stale = [Changed::Destination(row.id()), Changed::Subscriptions(access.id())];
         let before = Destination::show(&access.app().keyring, &row)?;
         let done = Done::new("delete", row.id(), Some(access.id())).before(&before).changes(stale).rings();

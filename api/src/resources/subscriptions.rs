@@ -2,7 +2,6 @@
 
 use entity::change::Changed;
 use entity::command::{self, Kind};
-use entity::delivery::shard_of;
 use entity::{Transaction, destination, source, subscription};
 use poem_openapi::param::Path;
 use poem_openapi::types::MaybeUndefined;
@@ -198,7 +197,7 @@ impl Api {
         let row = subscription::lock(&change.txn, access.id(), **subscription_id).await?.ok_or(Error::NotFound)?;
         change.expect(row.version)?;
         subscription::delete(&change.txn, access.id(), row.id()).await?;
-        command::leave(&change.txn, shard_of(row.destination()), access.id(), Kind::EndSubscription, row.id).await?;
+        command::leave(&change.txn, (access.id(), row.destination()), Kind::EndSubscription, row.id).await?;
         let done = Done::new("delete", row.id(), Some(access.id())).before(&Subscription::show(&row)?);
         change.commit(done.changes([Changed::Subscriptions(access.id())]).rings(), Gone::gone()).await
     }

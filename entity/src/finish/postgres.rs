@@ -28,9 +28,9 @@ macro_rules! fenced {
 const FINISH: &str = fenced!(
     "x AS (
     SELECT a.* FROM unnest($3::uuid[], $4::uuid[], $5::smallint[], $6::bigint[], $7::smallint[], $8::text[], $9::smallint[],
-        $10::bigint[], $11::integer[], $12::smallint[], $13::smallint[], $14::text[], $15::text[], $16::text[], $17::bytea[])
+        $10::bigint[], $11::integer[], $12::smallint[], $13::smallint[], $14::text[], $15::text[], $16::text[], $17::bytea[], $19::bigint[])
         AS a(tenant_id, id, shard, epoch, state, reason, number,
-        at, duration_ms, outcome, status, error, remote_address, response_headers, response_body)
+        at, duration_ms, outcome, status, error, remote_address, response_headers, response_body, command)
     JOIN own ON own.id = a.shard AND own.epoch = a.epoch
 ), d AS (
     DELETE FROM pending p USING x WHERE p.tenant_id = x.tenant_id AND p.id = x.id AND p.shard = x.shard
@@ -41,6 +41,8 @@ const FINISH: &str = fenced!(
     INSERT INTO delivery (tenant_id, id, event_id, subscription_id, destination_id, trigger, retry_of, state, reason, attempts,
         last_status, duration_ms, attempted_at, remote_address, finished_at)
     SELECT d.*, $18::bigint FROM d ON CONFLICT DO NOTHING
+), c AS (
+    DELETE FROM command USING x WHERE command.id = x.command
 ), l AS (
     INSERT INTO attempt (tenant_id, delivery_id, number, at, duration_ms, outcome, status, error, remote_address,
         response_headers, response_body)
@@ -76,12 +78,14 @@ SELECT (SELECT array_agg(id) FROM own), (SELECT array_agg(epoch) FROM own), (SEL
 /// Parking and bringing forward: the due time alone.
 const MOVE: &str = fenced!(
     "x AS (
-    SELECT a.* FROM unnest($3::uuid[], $4::uuid[], $5::smallint[], $6::bigint[], $7::bigint[])
-        AS a(tenant_id, id, shard, epoch, due_at)
+    SELECT a.* FROM unnest($3::uuid[], $4::uuid[], $5::smallint[], $6::bigint[], $7::bigint[], $8::bigint[])
+        AS a(tenant_id, id, shard, epoch, due_at, command)
     JOIN own ON own.id = a.shard AND own.epoch = a.epoch
 ), d AS (
     UPDATE pending p SET due_at = x.due_at FROM x
     WHERE p.tenant_id = x.tenant_id AND p.id = x.id AND p.shard = x.shard RETURNING p.id
+), c AS (
+    DELETE FROM command USING x WHERE command.id = x.command
 )
 SELECT (SELECT array_agg(id) FROM own), (SELECT array_agg(epoch) FROM own), (SELECT array_agg(id) FROM d)"
 );
@@ -119,9 +123,11 @@ async fn write_once(pool: &PgPool, owner: Uuid, batch: &[Write], now: i64) -> Re
         let writes: Vec<&Write> = part.iter().map(|(_, write)| *write).collect();
         let query = bind_rows(sqlx::query(statement), owner, &writes);
         let query = match &writes[0].change {
-            Change::Finish { .. } => bind_attempts(bind_ends(query, &writes), &writes).bind(now),
+            Change::Finish { .. } => {
+                bind_attempts(bind_ends(query, &writes), &writes).bind(now).bind(commands(&writes))
+            }
             Change::Reschedule { .. } => bind_attempts(bind_due(query, &writes), &writes),
-            Change::Park | Change::BringForward { .. } => bind_due(query, &writes),
+            Change::Park | Change::BringForward { .. } => bind_due(query, &writes).bind(commands(&writes)),
         };
         let written = Written::read(&query.fetch_one(pool).await?)?;
         for (place, write) in part {
@@ -179,6 +185,10 @@ fn bind_ends<'q>(query: Statement<'q>, writes: &[&Write]) -> Statement<'q> {
 
 fn bind_due<'q>(query: Statement<'q>, writes: &[&Write]) -> Statement<'q> {
     query.bind(writes.iter().map(|write| write.change.due_at()).collect::<Vec<_>>())
+}
+
+fn commands(writes: &[&Write]) -> Vec<Option<i64>> {
+    writes.iter().map(|write| write.command).collect()
 }
 
 fn bind_attempts<'q>(query: Statement<'q>, writes: &[&Write]) -> Statement<'q> {

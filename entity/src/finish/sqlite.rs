@@ -61,6 +61,9 @@ async fn write_one(txn: &mut SqliteConnection, owner: Uuid, write: &Write, now: 
     if own.is_none() {
         return Ok(Fate::Fenced);
     }
+    if let Some(command) = write.command {
+        sqlx::query("DELETE FROM command WHERE id = ?").bind(command).execute(&mut *txn).await?;
+    }
     let taken = match &write.change {
         Change::Finish { state, reason, .. } => finish(txn, write, (*state, reason.as_deref()), now).await?,
         Change::Reschedule { due_at, last } => reschedule(txn, row, *due_at, last).await?,

@@ -1,6 +1,8 @@
 //! What the api asks of the owner by rows.
 
-use entity::command::{self, Command};
+use std::collections::HashMap;
+
+use entity::command::{self, Command, Kind};
 use entity::finish;
 use entity::pending::{self, Due};
 use entity::{Database, DbErr};
@@ -8,11 +10,33 @@ use entity::{Database, DbErr};
 use super::{Message, Owner, fault};
 use crate::schedule::Met;
 
+/// Commands that somebody is at: they are not begun again before that has ended. By number, with their shard.
+#[derive(Debug, Default)]
+pub(super) struct Busy(HashMap<i64, i16>);
+
+/// Commands whose rows are read at a time; the next look takes more.
+const AT_A_TIME: usize = 32;
+
+impl Busy {
+    pub(super) fn ended(&mut self, command: i64) {
+        self.0.remove(&command);
+    }
+
+    /// The shard has another owner, who will find them.
+    pub(super) fn forget(&mut self, shard: i16) {
+        self.0.retain(|_, of| *of != shard);
+    }
+}
+
 impl Owner {
     pub(super) fn look_for_commands(&self) {
+        let shards: Vec<i16> = self.leases.held().iter().map(|lease| lease.shard).collect();
+        if shards.is_empty() {
+            return;
+        }
         let (db, outbox) = (self.db.clone(), self.outbox.clone());
         self.tracker.spawn(async move {
-            match command::waiting(&db.read).await {
+            match command::waiting(&db.read, &shards).await {
                 Ok(commands) if commands.is_empty() => {}
                 Ok(commands) => drop(outbox.send(Message::Commands(commands))),
                 Err(error) => fault(&error, "commands were not read"),
@@ -21,67 +45,79 @@ impl Owner {
     }
 
     pub(super) fn commands(&mut self, commands: Vec<Command>) {
-        for command in commands {
-            if self.leases.epoch(command.shard).is_some() {
-                let (db, outbox) = (self.db.clone(), self.outbox.clone());
-                self.tracker.spawn(async move {
-                    match rows_of(&db, &command).await {
-                        Ok(rows) => drop(outbox.send(Message::CommandRows(command, rows))),
-                        Err(error) => fault(&error, "the rows of a command were not read"),
-                    }
-                });
-            }
-        }
-    }
-
-    pub(super) fn command_rows(&mut self, command: Command, rows: &[Due]) {
-        let Some(epoch) = self.leases.epoch(command.shard) else { return };
-        let is_over = rows.is_empty();
-        for due in rows.iter().filter(|due| due.shard == command.shard) {
-            let row = finish::Row { tenant_id: due.tenant_id, id: due.id, shard: due.shard, epoch };
-            let schedule = &mut self.state.schedule;
-            let (met, is_single) = match command.kind {
-                Some(command::Kind::Cancel) => (schedule.cancel(row, "cancelled by request"), true),
-                Some(command::Kind::TryNow) => (schedule.try_now(row, self.clock.now()), true),
-                Some(command::Kind::EndDestination) => (schedule.cancel(row, "destination deleted"), false),
-                Some(command::Kind::EndSubscription) => (schedule.cancel(row, "subscription deleted"), false),
-                None => return,
-            };
-            match met {
-                Met::Written if is_single => self.state.carried_out.entry(due.id).or_default().push(command.id),
-                Met::Nothing if is_single => self.commands_done(vec![command.id]),
-                Met::Written | Met::Nothing | Met::Later => {}
-            }
-        }
-        if is_over {
-            self.commands_done(vec![command.id]);
-        }
-    }
-
-    pub(super) fn commands_done(&self, done: Vec<i64>) {
-        if done.is_empty() {
+        let busy = &mut self.state.busy.0;
+        let fresh = commands.into_iter().filter(|command| !busy.contains_key(&command.id)).take(AT_A_TIME);
+        let fresh: Vec<Command> = fresh.filter(|command| self.leases.epoch(command.shard).is_some()).collect();
+        busy.extend(fresh.iter().map(|command| (command.id, command.shard)));
+        if fresh.is_empty() {
             return;
         }
-        let db = self.db.clone();
+        let (db, outbox) = (self.db.clone(), self.outbox.clone());
         self.tracker.spawn(async move {
-            for id in done {
-                if let Err(error) = command::done(&db.finish, id).await {
-                    fault(&error, "a command was carried out but not deleted; it is met again");
-                }
+            for command in fresh {
+                let rows = rows_of(&db, &command).await;
+                let _ = outbox.send(Message::CommandRows(command, rows));
             }
+        });
+    }
+
+    pub(super) fn command_rows(&mut self, command: Command, rows: Result<Vec<Due>, DbErr>) {
+        let (Some(epoch), Ok(rows)) = (
+            self.leases.epoch(command.shard),
+            rows.map_err(|error| fault(&error, "the rows of a command were not read")),
+        ) else {
+            return self.state.busy.ended(command.id);
+        };
+        if rows.is_empty() {
+            return self.command_done(command.id);
+        }
+        let rows = rows.iter().map(|due| finish::Row { tenant_id: due.tenant_id, id: due.id, shard: due.shard, epoch });
+        match self.carry_out(&command, rows) {
+            // The command is deleted by the write that carries it out.
+            Met::Written => {}
+            Met::Nothing => self.command_done(command.id),
+            // It is met again: until nothing is left to do.
+            Met::Later => self.state.busy.ended(command.id),
+        }
+    }
+
+    fn carry_out(&mut self, command: &Command, rows: impl Iterator<Item = finish::Row>) -> Met {
+        let (schedule, now) = (&mut self.state.schedule, self.clock.now());
+        let mut met = Met::Nothing;
+        for row in rows {
+            met = match command.kind {
+                Kind::Cancel => schedule.cancel(row, "cancelled by request", Some(command.id)),
+                Kind::TryNow => schedule.try_now(row, now, command.id),
+                Kind::EndDestination => {
+                    schedule.cancel(row, "destination deleted", None);
+                    Met::Later
+                }
+                Kind::EndSubscription => {
+                    schedule.cancel(row, "subscription deleted", None);
+                    Met::Later
+                }
+            };
+        }
+        met
+    }
+
+    fn command_done(&mut self, command: i64) {
+        let (db, outbox) = (self.db.clone(), self.outbox.clone());
+        self.tracker.spawn(async move {
+            if let Err(error) = command::done(&db.finish, command).await {
+                fault(&error, "a command that found nothing to do was not deleted; it is met again");
+            }
+            let _ = outbox.send(Message::CommandEnded(command));
         });
     }
 }
 
 async fn rows_of(db: &Database, command: &Command) -> Result<Vec<Due>, DbErr> {
     match command.kind {
-        Some(command::Kind::Cancel | command::Kind::TryNow) => {
+        Kind::Cancel | Kind::TryNow => {
             Ok(pending::find(&db.read, command.tenant_id, command.target.into()).await?.into_iter().collect())
         }
-        Some(command::Kind::EndDestination) => pending::of_destination(db, command.target.into(), 0).await,
-        Some(command::Kind::EndSubscription) => {
-            pending::of_subscription(db, command.shard, command.target.into()).await
-        }
-        None => Ok(Vec::new()),
+        Kind::EndDestination => pending::of_destination(db, command.destination_id).await,
+        Kind::EndSubscription => pending::of_subscription(db, command.destination_id, command.target.into()).await,
     }
 }

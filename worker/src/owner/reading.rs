@@ -24,7 +24,8 @@ impl Owner {
             .collect();
         let present = self.clock.now();
         let tickets = &mut self.state.schedule.tickets;
-        let Some(page) = self.state.reader.next((now, present), &shards, tickets) else { return };
+        let Some(mut page) = self.state.reader.next((now, present), &shards, tickets) else { return };
+        page.epochs = self.leases.held().iter().map(|lease| (lease.shard, lease.epoch)).collect();
         let (db, outbox) = (self.db.clone(), self.outbox.clone());
         self.tracker.spawn(async move {
             let rows = pending::load_due(&db, &page.cursors, present).await;
@@ -32,17 +33,23 @@ impl Owner {
         });
     }
 
-    pub(super) fn loaded(&mut self, page: &Page, rows: Result<Vec<Due>, DbErr>) {
+    pub(super) fn loaded(&mut self, mut page: Page, rows: Result<Vec<Due>, DbErr>) {
         let now = Instant::now();
         match rows {
-            Ok(rows) => {
+            Ok(mut rows) => {
+                // Rule E: what was read under an epoch that has passed is nobody's.
+                page.cursors.retain(|(shard, _)| {
+                    let read_under = page.epochs.get(shard).copied();
+                    read_under.is_some() && self.leases.epoch(*shard) == read_under
+                });
+                rows.retain(|due| page.cursors.iter().any(|(shard, _)| *shard == due.shard));
                 for due in &rows {
-                    if let Some(epoch) = self.leases.epoch(due.shard) {
-                        self.state.schedule.offer(*due, epoch, page.ticket);
+                    if let Some(epoch) = page.epochs.get(&due.shard) {
+                        self.state.schedule.offer(*due, *epoch, page.ticket);
                     }
                 }
                 self.state.schedule.tickets.close(page.ticket);
-                self.state.reader.read(now, page, &rows);
+                self.state.reader.read(now, &page, &rows);
             }
             Err(error) => {
                 fault(&error, "what is due was not read");
@@ -55,7 +62,9 @@ impl Owner {
     }
 
     pub(super) fn take_back(&mut self) {
-        for (destination, shard, reading, ticket) in self.state.schedule.take_back(TAKE_BACKS) {
+        let most = TAKE_BACKS - self.state.taking_back.min(TAKE_BACKS);
+        for (destination, shard, reading, ticket) in self.state.schedule.take_back(most) {
+            self.state.taking_back += 1;
             let (db, outbox) = (self.db.clone(), self.outbox.clone());
             self.tracker.spawn(async move {
                 let rows = pending::take_back(&db, shard, destination, reading.after, reading.limit).await;

@@ -28,8 +28,9 @@ impl Owner {
         state.writing = false;
         match fates {
             Ok(fates) => {
-                let done: Vec<i64> =
-                    batch.iter().filter_map(|write| state.carried_out.remove(&write.row.id)).flatten().collect();
+                state.cannot_write = false;
+                let done = batch.iter().zip(&fates).filter(|(_, fate)| **fate != Fate::Fenced);
+                done.filter_map(|(write, _)| write.command).for_each(|command| state.busy.ended(command));
                 let fenced = state.schedule.written(batch, &fates);
                 if !fenced.is_empty() {
                     state.fenced.extend(fenced);
@@ -37,10 +38,10 @@ impl Owner {
                 }
                 state.batch = (state.batch * 2).min(BATCH);
                 self.leases.stamp.store(state.schedule.stamp(), Ordering::Release);
-                self.commands_done(done);
             }
             Err(error) => {
                 fault(&error, "outcomes were not written and are kept");
+                state.cannot_write = true;
                 state.not_before = Instant::now() + BREATH;
                 if entity::database::is_away(&error) {
                     state.schedule.unwritten(batch);

@@ -9,7 +9,7 @@ use super::{Known, Met, Place, Schedule, bytes};
 
 impl Schedule {
     /// Cancels a delivery of one of our shards; one in flight ends with its true outcome.
-    pub(crate) fn cancel(&mut self, row: Row, reason: &str) -> Met {
+    pub(crate) fn cancel(&mut self, row: Row, reason: &str, command: Option<i64>) -> Met {
         match self.known.get_mut(&row.id).map(|known| &mut known.place) {
             Some(Place::InFlight { cancelled, .. }) => {
                 *cancelled = Some(reason.to_owned());
@@ -21,22 +21,24 @@ impl Schedule {
             Some(Place::Buried { redo: None, .. }) | None => {}
         }
         let change = Change::Finish { state: State::Cancelled, reason: Some(reason.to_owned()), last: None };
-        self.command(row, change)
+        self.command(row, change, command)
     }
 
     /// Makes a delivery due now, if it waits for its time.
-    pub(crate) fn try_now(&mut self, row: Row, now: i64) -> Met {
+    pub(crate) fn try_now(&mut self, row: Row, now: i64, command: i64) -> Met {
         match self.known.get(&row.id).map(|known| &known.place) {
             Some(Place::Writing { .. }) => Met::Later,
-            Some(Place::Buried { redo: None, .. }) | None => self.command(row, Change::BringForward { due_at: now }),
+            Some(Place::Buried { redo: None, .. }) | None => {
+                self.command(row, Change::BringForward { due_at: now }, Some(command))
+            }
             Some(Place::Waiting | Place::InFlight { .. } | Place::Buried { redo: Some(_), .. }) => Met::Nothing,
         }
     }
 
-    pub(super) fn command(&mut self, row: Row, change: Change) -> Met {
+    pub(super) fn command(&mut self, row: Row, change: Change, command: Option<i64>) -> Met {
         let destination = self.known.get(&row.id).map_or_else(|| uuid_of(row.id), |known| known.destination);
         self.known.insert(row.id, Known { shard: row.shard, destination, place: Place::Writing { seq: None } });
-        self.writes.push(Write { row, change });
+        self.writes.push(Write { row, change, command });
         Met::Written
     }
 

@@ -35,6 +35,8 @@ pub(crate) struct Line {
     pub(crate) parked: Parked,
     /// It stands in its tenant's ring.
     pub(crate) ringed: bool,
+    /// It stands among those that may take back parked rows.
+    pub(crate) hungry: bool,
 }
 
 /// What is known of a destination's parked rows.
@@ -48,6 +50,8 @@ pub(crate) struct Parked {
     pub(crate) reading: bool,
     /// Parks that are queued or unanswered.
     pub(crate) unanswered: usize,
+    /// The first place in line of a park that was answered while a read is under way.
+    pub(crate) lowest: Option<i64>,
     /// Counts parks, so that a read can tell whether one was queued since it began.
     pub(crate) count: u64,
 }
@@ -55,6 +59,8 @@ pub(crate) struct Parked {
 /// A read of parked rows that is about to begin.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Reading {
+    /// Of the line as it was when the read began.
+    pub(crate) epoch: i64,
     pub(crate) after: i64,
     pub(crate) limit: usize,
     /// No park was queued or unanswered when it began.
@@ -72,8 +78,9 @@ impl Line {
             waiting: VecDeque::new(),
             in_flight: 0,
             window: FIRST_WINDOW,
-            parked: Parked { maybe: false, after: 0, reading: false, unanswered: 0, count: 0 },
+            parked: Parked { maybe: false, after: 0, reading: false, unanswered: 0, lowest: None, count: 0 },
             ringed: false,
+            hungry: false,
         }
     }
 
@@ -115,6 +122,7 @@ impl Line {
     pub(crate) fn parked_at(&mut self, seq: i64) {
         self.parked.unanswered = self.parked.unanswered.saturating_sub(1);
         self.parked.after = self.parked.after.min(seq - 1);
+        self.parked.lowest = Some(self.parked.lowest.map_or(seq, |lowest| lowest.min(seq)));
     }
 
     /// Begins to take back, if there is something to gain.
@@ -124,7 +132,9 @@ impl Line {
             return None;
         }
         self.parked.reading = true;
+        self.parked.lowest = None;
         Some(Reading {
+            epoch: self.epoch,
             after: self.parked.after,
             limit: CHUNK.min(self.window + SPARE),
             clean: self.parked.unanswered == 0,
@@ -136,14 +146,15 @@ impl Line {
     /// unanswered, and saw none queued since.
     pub(crate) fn took_back(&mut self, reading: Reading, last_seq: Option<i64>, returned: usize) {
         self.parked.reading = false;
-        let short = returned < reading.limit;
-        if short && reading.clean && reading.count == self.parked.count && self.parked.after == reading.after {
-            self.parked.maybe = false;
+        let is_unmoved = self.parked.after == reading.after;
+        if returned < reading.limit {
+            let nothing_since = reading.clean && reading.count == self.parked.count && self.parked.lowest.is_none();
+            self.parked.maybe = !(nothing_since && is_unmoved);
             self.parked.after = 0;
-        } else if short {
-            self.parked.after = 0;
-        } else if self.parked.after == reading.after {
-            self.parked.after = last_seq.unwrap_or(0);
+        } else if is_unmoved {
+            // A row whose park was answered meanwhile was not taken: the next read begins before it.
+            let (last, lowest) = (last_seq.unwrap_or(0), self.parked.lowest.unwrap_or(i64::MAX));
+            self.parked.after = last.min(lowest.saturating_sub(1));
         }
     }
 }

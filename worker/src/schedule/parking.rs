@@ -9,6 +9,9 @@ use super::Schedule;
 use super::line::{Gate, Line, Reading};
 use super::tickets::Ticket;
 
+/// Destinations that are looked at in one go: many may wait for room, and each look costs a little.
+const LOOKS: usize = 64;
+
 impl Schedule {
     /// Its destination takes nothing now: the line closes, and what waits in it is parked.
     pub(super) fn held(&mut self, due: Due, epoch: i64) {
@@ -41,7 +44,7 @@ impl Schedule {
             line.gate = Gate::Open;
             line.parked.maybe = true;
             line.parked.after = 0;
-            self.hungry.insert(destination);
+            self.hunger(destination);
             self.ring_up(destination);
         }
     }
@@ -63,23 +66,38 @@ impl Schedule {
     pub(crate) fn discovered(&mut self, destination: DestinationId, shard: i16, epoch: i64) {
         let line = self.lines.entry(destination).or_insert_with(|| Line::new(None, shard, epoch));
         line.parked.maybe = true;
-        self.hungry.insert(destination);
+        self.hunger(destination);
+    }
+
+    /// There may be parked rows, and room for them soon.
+    pub(super) fn hunger(&mut self, destination: DestinationId) {
+        if let Some(line) = self.lines.get_mut(&destination)
+            && !line.hungry
+        {
+            line.hungry = true;
+            self.hungry.push_back(destination);
+        }
     }
 
     /// The reads of parked rows that are worth starting, each with its ticket.
     pub(crate) fn take_back(&mut self, most: usize) -> Vec<(DestinationId, i16, Reading, Ticket)> {
         let mut reads = Vec::new();
-        if !self.has_room() {
+        if most == 0 || !self.has_room() {
             return reads;
         }
-        for destination in std::mem::take(&mut self.hungry) {
+        for _ in 0..self.hungry.len().min(LOOKS) {
+            if reads.len() == most {
+                break;
+            }
+            let Some(destination) = self.hungry.pop_front() else { break };
             let Some(line) = self.lines.get_mut(&destination) else { continue };
+            line.hungry = false;
             if self.draining.contains(&line.shard) || line.gate == Gate::Closed || !line.parked.maybe {
                 continue;
             }
-            match if reads.len() < most { line.wants() } else { None } {
+            match line.wants() {
                 Some(reading) => reads.push((destination, line.shard, reading, self.tickets.take())),
-                None => drop(self.hungry.insert(destination)),
+                None => self.hunger(destination),
             }
         }
         reads
@@ -93,13 +111,13 @@ impl Schedule {
         ticket: Ticket,
         rows: Option<Vec<Due>>,
     ) {
-        if let Some(rows) = &rows {
-            let epoch = self.lines.get(&destination).map(|line| line.epoch);
-            for due in rows {
-                if let Some(epoch) = epoch {
-                    self.offer(*due, epoch, ticket);
-                }
-            }
+        // Rule E: what was read for a line of another epoch is nobody's.
+        if self.lines.get(&destination).is_none_or(|line| line.epoch != reading.epoch) {
+            self.tickets.close(ticket);
+            return;
+        }
+        for due in rows.iter().flatten() {
+            self.offer(*due, reading.epoch, ticket);
         }
         self.tickets.close(ticket);
         if let Some(line) = self.lines.get_mut(&destination) {
@@ -107,7 +125,7 @@ impl Schedule {
                 Some(rows) => line.took_back(reading, rows.last().map(|due| due.seq), rows.len()),
                 None => line.parked.reading = false,
             }
-            self.hungry.insert(destination);
+            self.hunger(destination);
         }
         self.retire(destination);
     }

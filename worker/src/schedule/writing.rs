@@ -12,13 +12,18 @@ impl Schedule {
         if let Some(known) = self.known.get_mut(&id) {
             known.place = Place::Writing { seq: None };
         }
-        self.writes.push(Write { row, change });
+        self.writes.push(Write { row, change, command: None });
     }
 
     /// Up to `most` changes that are to be written now.
     pub(crate) fn writes(&mut self, most: usize) -> Vec<Write> {
         let many = self.writes.len().min(most);
         self.writes.drain(..many).collect()
+    }
+
+    /// How many changes wait to be written.
+    pub(crate) fn unwritten_count(&self) -> usize {
+        self.writes.len()
     }
 
     /// Whether changes wait to be written.
@@ -50,7 +55,8 @@ impl Schedule {
                 fenced.push(write);
                 continue;
             }
-            let Some(known) = self.known.get_mut(&write.row.id) else { continue };
+            // What is not being written belongs to a newer epoch.
+            let Some(known) = self.known.get_mut(&write.row.id).filter(|known| known.is_writing()) else { continue };
             if let Place::Writing { seq: Some(seq) } = known.place
                 && let Some(line) = self.lines.get_mut(&known.destination)
             {

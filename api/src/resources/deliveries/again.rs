@@ -2,7 +2,7 @@
 //! finished one is never touched again, so a new one takes its place.
 
 use entity::command::{self, Kind};
-use entity::delivery::{self, Row, State, Trigger, shard_of};
+use entity::delivery::{self, Row, State, Trigger};
 use entity::pending::{self, NewPending};
 use entity::{destination, event, payload, subscription};
 use relay::id::DeliveryId;
@@ -45,7 +45,7 @@ pub(super) async fn cancel(access: &Access, id: DeliveryId) -> Result<Accepted<D
 }
 
 async fn ask(change: &Mutation<'_>, access: &Access, row: &Row, kind: Kind) -> Result<(), Error> {
-    Ok(command::leave(&change.txn, shard_of(row.destination_id), access.id(), kind, row.id.uuid()).await?)
+    Ok(command::leave(&change.txn, (access.id(), row.destination_id), kind, row.id.uuid()).await?)
 }
 
 /// The delivery that repeats a finished one, for as long as there is something to send and somewhere to send it.
