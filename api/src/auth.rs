@@ -121,7 +121,9 @@ async fn authenticate(request: &Request) -> Result<Caller, Error> {
 
 /// What stands behind `Bearer`, whose case does not matter (RFC 9110, 11.1).
 fn bearer(request: &Request) -> Option<&str> {
-    let value = request.headers().get(header::AUTHORIZATION)?.to_str().ok()?;
+    let mut values = request.headers().get_all(header::AUTHORIZATION).iter();
+    // Two of them are none: whoever stands before us may have looked at the other.
+    let (value, None) = (values.next()?.to_str().ok()?, values.next()) else { return None };
     let (scheme, key) = value.split_once(' ')?;
     scheme.eq_ignore_ascii_case("bearer").then(|| key.trim())
 }

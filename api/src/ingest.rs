@@ -1,12 +1,13 @@
 //! `POST /in/{tenant}/{source_key}`: a provider's request becomes a committed event, or a fast and honest error.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use entity::dedupe;
 use entity::ingest::{NewDelivery, NewEvent};
 use entity::source::Configured;
-use http_body_util::{BodyExt, Limited};
+use http_body_util::BodyExt;
+use http_body_util::combinators::BoxBody;
 use poem::http::{HeaderMap, HeaderValue, Method, Uri};
 use poem::{Request, Response};
 use relay::id::{DeliveryId, EventId, Id};
@@ -28,6 +29,8 @@ use crate::request::Asked;
 const BODY_CAP: usize = 1 << 20;
 /// A body must be there so soon.
 const BODY_WITHIN: Duration = Duration::from_secs(10);
+/// A body that took longer is stored only if its sender is still let in: what was revoked holds within 1 s.
+const STALE: Duration = Duration::from_millis(500);
 /// A body that is too large is read on so far, so that its sender hears the answer instead of a broken pipe.
 const READ_ON: usize = 8 << 20;
 /// Everything after the body: providers give up soon, and 503 within 2 s is promised.
@@ -77,13 +80,23 @@ impl Ingest {
     }
 
     async fn accept(&self, mut request: Request) -> Result<EventId, Refusal> {
-        let addressed = in_time(self.source_of(request.uri())).await?;
+        let mut addressed = in_time(self.admit(&request)).await?;
+        let began = Instant::now();
+        let body = read(&mut request).await?;
+        if began.elapsed() > STALE {
+            addressed = in_time(self.admit(&request)).await?;
+        }
+        in_time(self.store(&request, &addressed, body)).await
+    }
+
+    /// The source, if it takes such a request from whoever sends it.
+    async fn admit(&self, request: &Request) -> Result<Addressed, Refusal> {
+        let addressed = self.source_of(request.uri()).await?;
         if request.method() != Method::POST {
             return Err(Refusal::Method);
         }
-        in_time(credentials::check(&self.app, &self.uses, &addressed.source, request.headers())).await?;
-        let body = read(&mut request).await?;
-        in_time(self.store(&request, &addressed, body)).await
+        credentials::check(&self.app, &self.uses, &addressed.source, request.headers()).await?;
+        Ok(addressed)
     }
 
     /// The source whose key the path holds. Whatever is wrong with the path, the answer is the same.
@@ -174,21 +187,29 @@ fn parts(path: &str) -> Option<(&str, &str, &str)> {
 
 /// The whole body, within its cap and its time, however it is framed.
 async fn read(request: &mut Request) -> Result<Bytes, Refusal> {
-    let declared = request.headers().get("content-length").and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
-    let body: http_body_util::combinators::BoxBody<Bytes, std::io::Error> = request.take_body().into();
-    let cap = if declared.is_some_and(|size| size > BODY_CAP) { READ_ON } else { BODY_CAP };
-    let whole = tokio::time::timeout(BODY_WITHIN, collect(body, cap)).await.map_err(|_| Refusal::Slow)??;
-    if whole.len() > BODY_CAP { Err(Refusal::TooLarge) } else { Ok(whole) }
+    let body: BoxBody<Bytes, std::io::Error> = request.take_body().into();
+    tokio::time::timeout(BODY_WITHIN, collect(body)).await.map_err(|_| Refusal::Slow)?
 }
 
-async fn collect(
-    body: http_body_util::combinators::BoxBody<Bytes, std::io::Error>,
-    cap: usize,
-) -> Result<Bytes, Refusal> {
-    match Limited::new(body, cap).collect().await {
-        Ok(whole) => Ok(whole.to_bytes()),
-        Err(error) if error.is::<http_body_util::LengthLimitError>() => Err(Refusal::TooLarge),
-        Err(_) => Err(Refusal::Broken),
+/// What is beyond the cap is read on for a while and thrown away.
+async fn collect(mut body: BoxBody<Bytes, std::io::Error>) -> Result<Bytes, Refusal> {
+    let (mut kept, mut size) = (Vec::new(), 0);
+    while let Some(frame) = body.frame().await {
+        let Ok(data) = frame.map_err(|_| Refusal::Broken)?.into_data() else { continue };
+        size += data.len();
+        if size > READ_ON {
+            break;
+        }
+        if size <= BODY_CAP {
+            kept.push(data);
+        } else {
+            kept.clear();
+        }
+    }
+    match kept.as_slice() {
+        _ if size > BODY_CAP => Err(Refusal::TooLarge),
+        [whole] => Ok(whole.clone()),
+        parts => Ok(parts.concat().into()),
     }
 }
 

@@ -6,6 +6,7 @@ use entity::{Transaction, audit};
 use poem_openapi::types::ToJSON;
 use relay::id::{Id, TenantId};
 use serde_json::Value;
+use tokio::sync::OwnedSemaphorePermit;
 
 use crate::answer::{Answer, Parts, etag};
 use crate::auth::{Access, Caller};
@@ -21,6 +22,8 @@ pub struct Mutation<'a> {
     /// The present, the same in all that this writes.
     pub now: i64,
     once: Option<Once>,
+    /// Given back when the change ends, one way or the other.
+    _leave: OwnedSemaphorePermit,
 }
 
 /// What was done, as the audit log, the other processes and the workers need to know it.
@@ -36,11 +39,12 @@ impl Caller {
     pub async fn begin(&self) -> Result<Mutation<'_>, Error> {
         let once = Once::of(self)?;
         let now = self.app.clock.now();
+        let leave = self.app.db.may_change().await;
         let txn = self.app.db.begin().await?;
         if let Some(once) = &once {
             once.or_kept(&txn, &self.app.keyring, now).await?;
         }
-        Ok(Mutation { caller: self, txn, now, once })
+        Ok(Mutation { caller: self, txn, now, once, _leave: leave })
     }
 }
 

@@ -1,6 +1,8 @@
 //! Checks a value against a schema of the published document, so that what the document says is what is enforced, and
 //! every fault is named by its place.
 
+use std::collections::HashSet;
+
 use serde_json::{Map, Value};
 
 use crate::wire;
@@ -114,14 +116,15 @@ impl<'a> Check<'a> {
 
     fn array(&mut self, schema: &'a Value, items: &[Value], at: &str) {
         if let Some(range) = strays([&schema["minItems"], &schema["maxItems"]], items.len()) {
-            self.fault(at, format!("must have {range} items"));
+            // What is in a list of a wrong length is not looked at: it may be a million things.
+            return self.fault(at, format!("must have {range} items"));
         }
         for (place, item) in items.iter().enumerate() {
             self.value(&schema["items"], item, &join(at, &place.to_string()));
         }
-        let repeats = |place: usize| items[..place].contains(&items[place]);
+        let mut seen = HashSet::new();
         if schema["uniqueItems"] == Value::Bool(true)
-            && let Some(place) = (0..items.len()).find(|place| repeats(*place))
+            && let Some(place) = items.iter().position(|item| !seen.insert(item))
         {
             self.fault(&join(at, &place.to_string()), "stands there twice");
         }

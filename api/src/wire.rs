@@ -27,7 +27,7 @@ pub trait Meaning: FromStr<Err: Display> + Display + Send + Sync + 'static {
 }
 
 /// A JSON string that was parsed as what it means.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Hash, Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Text<T>(pub T);
 
 /// An id. One of another kind does not parse.

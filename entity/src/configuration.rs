@@ -62,7 +62,7 @@ impl Configuration {
     /// Starts at the change log's present end.
     pub async fn open(db: Database, clock: Clock) -> Result<Arc<Self>, DbErr> {
         let began = millis(clock.boot());
-        let head = change::head(&db.read).await?;
+        let head = change::head(&db.steady).await?;
         Ok(Arc::new(Self {
             db,
             clock,
@@ -77,7 +77,7 @@ impl Configuration {
 
     /// The API key with this fingerprint, expired or not.
     pub async fn api_key(&self, hash: [u8; 32]) -> Result<Option<Arc<api_key::Model>>, DbErr> {
-        let fill = async || Ok(Entry::ApiKey(api_key::find_by_hash(&self.db.read, hash).await?.map(Arc::new)));
+        let fill = async || Ok(Entry::ApiKey(api_key::find_by_hash(&self.db.steady, hash).await?.map(Arc::new)));
         match self.entry(Changed::ApiKey(hash), fill).await? {
             Entry::ApiKey(key) => Ok(key),
             _ => Ok(None),
@@ -86,7 +86,7 @@ impl Configuration {
 
     /// The source key with this fingerprint, expired or not.
     pub async fn source_key(&self, hash: [u8; 32]) -> Result<Option<Arc<source_key::Model>>, DbErr> {
-        let fill = async || Ok(Entry::SourceKey(source_key::find_by_hash(&self.db.read, hash).await?.map(Arc::new)));
+        let fill = async || Ok(Entry::SourceKey(source_key::find_by_hash(&self.db.steady, hash).await?.map(Arc::new)));
         match self.entry(Changed::SourceKey(hash), fill).await? {
             Entry::SourceKey(key) => Ok(key),
             _ => Ok(None),
@@ -95,7 +95,7 @@ impl Configuration {
 
     /// A source with its tenant's slug and its credentials.
     pub async fn source(&self, tenant: TenantId, id: SourceId) -> Result<Option<Arc<source::Configured>>, DbErr> {
-        let fill = async || Ok(Entry::Source(source::configured(&self.db.read, tenant, id).await?.map(Arc::new)));
+        let fill = async || Ok(Entry::Source(source::configured(&self.db.steady, tenant, id).await?.map(Arc::new)));
         match self.entry(Changed::Source(id), fill).await? {
             Entry::Source(source) => Ok(source.filter(|found| found.source.tenant_id == tenant.uuid())),
             _ => Ok(None),
@@ -104,7 +104,7 @@ impl Configuration {
 
     /// A tenant's subscriptions, enabled or not.
     pub async fn subscriptions(&self, tenant: TenantId) -> Result<Arc<Vec<subscription::Rule>>, DbErr> {
-        let fill = async || Ok(Entry::Subscriptions(Arc::new(subscription::rules(&self.db.read, tenant).await?)));
+        let fill = async || Ok(Entry::Subscriptions(Arc::new(subscription::rules(&self.db.steady, tenant).await?)));
         match self.entry(Changed::Subscriptions(tenant), fill).await? {
             Entry::Subscriptions(rules) => Ok(rules),
             _ => Ok(Arc::default()),
@@ -117,7 +117,7 @@ impl Configuration {
         tenant: TenantId,
         id: DestinationId,
     ) -> Result<Option<Arc<destination::Model>>, DbErr> {
-        let fill = async || Ok(Entry::Destination(destination::find(&self.db.read, tenant, id).await?.map(Arc::new)));
+        let fill = async || Ok(Entry::Destination(destination::find(&self.db.steady, tenant, id).await?.map(Arc::new)));
         match self.entry(Changed::Destination(id), fill).await? {
             Entry::Destination(found) => Ok(found.filter(|found| found.tenant_id == tenant.uuid())),
             _ => Ok(None),
@@ -139,7 +139,7 @@ impl Configuration {
         }
         loop {
             let began = millis(self.clock.boot());
-            let news = change::since(&self.db.read, self.seen.load(Ordering::Acquire)).await?;
+            let news = change::since(&self.db.steady, self.seen.load(Ordering::Acquire)).await?;
             let whole = !matches!(&news, change::News::Changes(changes, _) if changes.len() >= change::PAGE);
             self.apply(news);
             if whole {

@@ -1,5 +1,6 @@
 //! The one database: which kind it is, and its small pools, one for each kind of work, so that none waits for another.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use sea_orm::sqlx::postgres::PgConnectOptions;
@@ -8,16 +9,21 @@ use sea_orm::{
     ConnectOptions, ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr, SqliteTransactionMode,
     Statement, TransactionOptions, TransactionTrait,
 };
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// Cheap to clone; all clones share the pools.
 #[derive(Debug, Clone)]
 pub struct Database {
-    /// Reads of the API and of the configuration.
+    /// Reads of the admin API: a tenant's wide search must keep nothing else waiting.
     pub read: DatabaseConnection,
+    /// Reads that the relay lives on: configuration, what is due, payloads.
+    pub steady: DatabaseConnection,
     /// Ingest and the admin API's changes, durable at commit. On SQLite the only connection that writes.
     pub write: DatabaseConnection,
     /// What became of deliveries; on PostgreSQL its commits do not wait for the disk (rule B).
     pub finish: DatabaseConnection,
+    /// Leave to change something through the admin API: on the connections of ingest, so never on all of them.
+    changes: Arc<Semaphore>,
     /// Lease renewals, which must never stand in a line (rule S).
     pub lease: DatabaseConnection,
 }
@@ -38,28 +44,42 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 const READERS: u32 = 4;
 const WRITERS: u32 = 4;
 const FINISHERS: u32 = 2;
+/// Changes at a time: ingest has two writers of its own.
+const CHANGES: usize = 2;
 
 impl Database {
     /// Connects to `sqlite://path` or `postgres://…`.
     pub async fn open(url: &str) -> Result<Self, DbErr> {
+        check(url)?;
         if is_sqlite(url) {
             make_private(url);
             let write = sea_orm::Database::connect(sqlite(url, 1)).await?;
             let read = sea_orm::Database::connect(sqlite(url, READERS)).await?;
-            return Ok(Self { read, finish: write.clone(), lease: write.clone(), write });
+            let steady = sea_orm::Database::connect(sqlite(url, READERS)).await?;
+            return Ok(Self {
+                read,
+                steady,
+                finish: write.clone(),
+                lease: write.clone(),
+                write,
+                changes: Arc::new(Semaphore::new(1)),
+            });
         }
         let asynchronous = |options: PgConnectOptions| options.options([("synchronous_commit", "off")]);
         Ok(Self {
             read: sea_orm::Database::connect(postgres(url, READERS)).await?,
+            steady: sea_orm::Database::connect(postgres(url, READERS)).await?,
             write: sea_orm::Database::connect(postgres(url, WRITERS)).await?,
             finish: sea_orm::Database::connect(postgres(url, FINISHERS).map_sqlx_postgres_opts(asynchronous).clone())
                 .await?,
             lease: sea_orm::Database::connect(postgres(url, 1)).await?,
+            changes: Arc::new(Semaphore::new(CHANGES)),
         })
     }
 
     /// A connection for migrations, which may take long and wait for each other.
     pub async fn for_migrations(url: &str) -> Result<DatabaseConnection, DbErr> {
+        check(url)?;
         if is_sqlite(url) {
             make_private(url);
             return sea_orm::Database::connect(sqlite(url, 1)).await;
@@ -77,11 +97,16 @@ impl Database {
 
     /// Closes every connection: SQLite folds its log into the file.
     pub async fn close(self) {
-        let Self { read, write, finish, lease } = self;
-        for pool in [finish, lease, read, write] {
+        let Self { read, steady, write, finish, lease, .. } = self;
+        for pool in [finish, lease, read, steady, write] {
             // A connection that does not close in order is closed by the process's end.
             let _ = pool.close().await;
         }
+    }
+
+    /// Waits for leave to change something; it is kept as long as the transaction.
+    pub async fn may_change(&self) -> OwnedSemaphorePermit {
+        Arc::clone(&self.changes).acquire_owned().await.expect("the semaphore is never closed")
     }
 
     /// A transaction that may write from its first statement on: SQLite refuses to turn a reader into a writer.
@@ -110,6 +135,21 @@ impl Database {
         let row =
             self.lease.query_one_raw(Statement::from_string(DbBackend::Postgres, "SELECT hookyard_now(0)")).await?;
         row.ok_or_else(|| DbErr::Custom("SELECT without a row".into()))?.try_get_by_index(0)
+    }
+}
+
+/// The driver's own complaint would print the URL, and the password in it.
+fn check(url: &str) -> Result<(), DbErr> {
+    let refused = |why: &str| Err(DbErr::Custom(why.to_owned()));
+    if is_sqlite(url) {
+        return Ok(());
+    }
+    if !["postgres://", "postgresql://"].iter().any(|scheme| url.starts_with(scheme)) {
+        return refused("it must begin with sqlite:// or postgres://");
+    }
+    match relay::egress::Url::parse(url) {
+        Ok(_) => Ok(()),
+        Err(_) => refused("it is no URL; characters such as / # ? @ in a password are written %2F %23 %3F %40"),
     }
 }
 

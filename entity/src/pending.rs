@@ -130,7 +130,7 @@ pub async fn load_due(db: &Database, cursors: &[(i16, Cursor)], now: i64) -> Res
         array(ArrayType::Uuid, cursors.iter().map(|(_, cursor)| cursor.id.into())),
         now.into(),
     ];
-    let rows = db.read.query_all_raw(Statement::from_sql_and_values(DbBackend::Postgres, text, values)).await?;
+    let rows = db.steady.query_all_raw(Statement::from_sql_and_values(DbBackend::Postgres, text, values)).await?;
     rows.iter().map(Due::read).collect()
 }
 
@@ -147,7 +147,7 @@ async fn load_due_on_sqlite(db: &Database, cursors: &[(i16, Cursor)], now: i64) 
     let text = (0..cursors.len()).map(range).collect::<Vec<_>>().join(" UNION ALL ");
     let bounds = cursors.iter().flat_map(|(shard, cursor)| [(*shard).into(), cursor.due_at.into(), cursor.id.into()]);
     let values: Vec<Value> = std::iter::once(now.into()).chain(bounds).collect();
-    let rows = db.read.query_all_raw(Statement::from_sql_and_values(DbBackend::Sqlite, text, values)).await?;
+    let rows = db.steady.query_all_raw(Statement::from_sql_and_values(DbBackend::Sqlite, text, values)).await?;
     rows.iter().map(Due::read).collect()
 }
 
@@ -167,7 +167,7 @@ pub async fn take_back(
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
     let values: [Value; 4] = [shard.into(), destination.uuid().into(), after.into(), limit.into()];
     let rows =
-        db.read.query_all_raw(Statement::from_sql_and_values(db.read.get_database_backend(), text, values)).await?;
+        db.steady.query_all_raw(Statement::from_sql_and_values(db.steady.get_database_backend(), text, values)).await?;
     rows.iter().map(Due::read).collect()
 }
 
@@ -179,8 +179,8 @@ pub async fn parked_destinations(db: &Database, shard: i16) -> Result<Vec<Destin
             UNION ALL SELECT (SELECT destination_id FROM pending WHERE shard = $1 AND due_at = 9223372036854775807
                 AND destination_id > t.d ORDER BY destination_id LIMIT 1) FROM t WHERE t.d IS NOT NULL)
         SELECT d FROM t WHERE d IS NOT NULL LIMIT 10000";
-    let read = Statement::from_sql_and_values(db.read.get_database_backend(), text, [shard.into()]);
-    let rows = db.read.query_all_raw(read).await?;
+    let read = Statement::from_sql_and_values(db.steady.get_database_backend(), text, [shard.into()]);
+    let rows = db.steady.query_all_raw(read).await?;
     rows.iter().map(|row| Ok(row.try_get_by_index::<Uuid>(0)?.into())).collect()
 }
 
@@ -189,7 +189,7 @@ pub async fn of_destination(db: &Database, destination: DestinationId) -> Result
     let text = format!("SELECT {COLUMNS} FROM pending WHERE destination_id = $1 ORDER BY seq LIMIT 1000");
     let values: [Value; 1] = [destination.uuid().into()];
     let rows =
-        db.read.query_all_raw(Statement::from_sql_and_values(db.read.get_database_backend(), text, values)).await?;
+        db.steady.query_all_raw(Statement::from_sql_and_values(db.steady.get_database_backend(), text, values)).await?;
     rows.iter().map(Due::read).collect()
 }
 
@@ -204,7 +204,7 @@ pub async fn of_subscription(
     );
     let values: [Value; 2] = [destination.uuid().into(), subscription.uuid().into()];
     let rows =
-        db.read.query_all_raw(Statement::from_sql_and_values(db.read.get_database_backend(), text, values)).await?;
+        db.steady.query_all_raw(Statement::from_sql_and_values(db.steady.get_database_backend(), text, values)).await?;
     rows.iter().map(Due::read).collect()
 }
 
@@ -239,7 +239,7 @@ pub struct Listener(sea_orm::sqlx::postgres::PgListener);
 impl Listener {
     /// Begins to listen.
     pub async fn open(db: &Database) -> Result<Self, DbErr> {
-        let pool = db.read.get_postgres_connection_pool();
+        let pool = db.steady.get_postgres_connection_pool();
         let mut listener = sea_orm::sqlx::postgres::PgListener::connect_with(pool).await.map_err(fault)?;
         listener.listen(CHANNEL).await.map_err(fault)?;
         Ok(Self(listener))

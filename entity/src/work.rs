@@ -64,7 +64,7 @@ pub async fn read(db: &Database, keys: &[(TenantId, EventId)]) -> Result<HashMap
         lowest.into(),
         highest.into(),
     ];
-    let rows = db.read.query_all_raw(Statement::from_sql_and_values(DbBackend::Postgres, text, values)).await?;
+    let rows = db.steady.query_all_raw(Statement::from_sql_and_values(DbBackend::Postgres, text, values)).await?;
     rows.iter().map(Work::read).collect()
 }
 
@@ -76,7 +76,7 @@ async fn read_one_by_one(db: &Database, keys: &[(TenantId, EventId)]) -> Result<
     let mut found = HashMap::new();
     for (tenant, event) in keys {
         let values: [Value; 2] = [tenant.uuid().into(), event.uuid().into()];
-        let row = db.read.query_one_raw(Statement::from_sql_and_values(DbBackend::Sqlite, &text, values)).await?;
+        let row = db.steady.query_one_raw(Statement::from_sql_and_values(DbBackend::Sqlite, &text, values)).await?;
         found.extend(row.as_ref().map(Work::read).transpose()?);
     }
     Ok(found)

@@ -33,6 +33,11 @@ CREATE TABLE event (
     PRIMARY KEY (tenant_id, id)
 ) {days by id};
 
+-- Looks an event up by the provider's id. One entry an event that has one.
+CREATE INDEX event_external ON event (tenant_id, external_id, id) WHERE external_id IS NOT NULL;
+-- Looks events up by the call that led to them. One entry an event that says so.
+CREATE INDEX event_request ON event (tenant_id, request_id, id) WHERE request_id IS NOT NULL;
+
 -- headers: a JSON array of [name, value], values as Latin-1 so that every byte survives.
 CREATE TABLE payload (
     tenant_id {uuid} NOT NULL,

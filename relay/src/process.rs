@@ -4,6 +4,7 @@ use std::error::Error;
 use std::fmt;
 use std::process::ExitCode;
 
+use rustix::process::Resource;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
@@ -38,6 +39,18 @@ impl Error for BadSetting {
 /// Names the setting behind an error.
 pub fn bad_setting(name: &'static str, cause: impl Error + Send + Sync + 'static) -> BadSetting {
     BadSetting { name, cause: Box::new(cause) }
+}
+
+/// How many files and sockets this process may have open: as many as the system lets it, which is more than it gives
+/// at the start.
+#[must_use]
+pub fn descriptors() -> usize {
+    let mut limit = rustix::process::getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    // Where that is refused, what we have is what there is.
+    let _ = rustix::process::setrlimit(Resource::Nofile, limit);
+    let allowed = rustix::process::getrlimit(Resource::Nofile).current;
+    allowed.map_or(usize::MAX, |limit| usize::try_from(limit).unwrap_or(usize::MAX))
 }
 
 /// Cancels `now` at the first SIGTERM or Ctrl-C. A second one ends the process at once.

@@ -4,13 +4,14 @@ use std::time::Duration;
 
 use harness::answer::text;
 use harness::ondato::APPROVED;
-use harness::{Client, Database, Receiver, Relay, Tenant, eventually, json, on_each_database};
+use harness::{Client, Database, Receiver, Relay, Reply, Tenant, eventually, json, on_each_database};
 use reqwest::Method;
 
 on_each_database![
     without_a_key_or_with_a_wrong_one_it_is_401,
     the_operator_reaches_every_tenant_and_a_tenant_only_itself,
     a_key_can_do_what_its_scopes_say,
+    what_was_sent_and_answered_is_seen_with_payloads_only,
     a_key_cannot_make_a_wider_one,
     a_key_expires,
     the_catalogue_of_providers_needs_no_key,
@@ -73,6 +74,24 @@ async fn a_key_can_do_what_its_scopes_say(database: Database) {
                 let _ = answer.problem(403);
             }
         }
+    }
+}
+
+async fn what_was_sent_and_answered_is_seen_with_payloads_only(database: Database) {
+    let relay = Relay::start(database).await;
+    let receiver = Receiver::answering([Reply::status(422)]).await;
+    let route = relay.route_tried(&receiver, Some(&[0])).await;
+    let tenant = &route.tenant;
+    let event = route.source.send(APPROVED).await;
+    let delivery = text(&tenant.settled(&event).await[0], "id");
+
+    for (scopes, is_shown) in [(json!(["read"]), false), (json!(["read", "payloads"]), true)] {
+        let holder = tenant.seen_by(&tenant.key(scopes).await);
+        let seen = holder.get(&format!("/events/{event}")).await.json(200);
+        assert_eq!(seen["headers"].is_array(), is_shown, "{seen:#}");
+        let tried = &holder.get(&format!("/deliveries/{delivery}")).await.json(200)["attempt_log"][0];
+        assert_eq!(tried["status"], 422);
+        assert_eq!((tried["response_headers"].is_array(), tried["response_body"].is_string()), (is_shown, is_shown));
     }
 }
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use harness::answer::items;
-use harness::{Database, Relay, Source, Tenant, on_each_database, raw, within};
+use harness::{Database, Relay, Source, Tenant, json, on_each_database, raw, within};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
@@ -11,6 +11,8 @@ on_each_database![
     a_body_over_the_cap_is_413_however_it_is_sent,
     a_body_in_chunks_is_a_body,
     whoever_sends_half_a_header_is_not_waited_for,
+    a_request_names_exactly_one_host,
+    a_list_that_is_too_long_is_refused_at_once,
 ];
 
 const CAP: usize = 1 << 20;
@@ -45,6 +47,22 @@ async fn a_body_in_chunks_is_a_body(database: Database) {
     let event = &items(&tenant.get("/events").await.json(200))[0];
     let stored = tenant.get(&format!("/events/{}/body", event["id"].as_str().unwrap())).await;
     assert_eq!(stored.is(200).body, "in chunks");
+}
+
+async fn a_request_names_exactly_one_host(database: Database) {
+    let relay = Relay::start(database).await;
+    for (hosts, status) in [("", 400), ("Host: a\r\nHost: b\r\n", 400), ("Host: a\r\n", 200)] {
+        let request = format!("GET /openapi.json HTTP/1.1\r\n{hosts}Connection: close\r\n\r\n");
+        assert_eq!(raw::exchange(relay.apis[0].address(), request.into_bytes()).await.status, status, "{hosts:?}");
+    }
+}
+
+/// A hundred thousand different scopes, which to compare with each other would take a processor many seconds.
+async fn a_list_that_is_too_long_is_refused_at_once(database: Database) {
+    let relay = Relay::start(database).await;
+    let tenant = relay.tenant("acme").await;
+    let scopes: Vec<String> = (0..100_000).map(|number| format!("{number:x}")).collect();
+    tenant.post("/api-keys", json!({ "name": "many", "scopes": scopes })).await.problem_about(422, &["scopes"]);
 }
 
 /// A minute is far more than it may take.

@@ -128,7 +128,10 @@ impl Sender {
         };
         let now = self.clock.now();
         let Some(judged) = outcome::judge(&result, now) else {
-            self.leases.hurry.notify_one();
+            match result {
+                Err(SendError::Exhausted) => tracing::error!("out of file descriptors: raise the limit (LimitNOFILE)"),
+                _ => self.leases.hurry.notify_one(),
+            }
             return Ended::Aborted;
         };
         metrics::counter!("hookyard_attempts_total", "outcome" => name(judged.outcome)).increment(1);

@@ -27,7 +27,7 @@ pub(crate) enum Next {
     GiveUp,
 }
 
-/// Judges an answer, or the lack of one. None: fenced, so nothing is known and nothing counts.
+/// Judges an answer, or the lack of one. None: fenced, or a fault of ours, so nothing is known and nothing counts.
 #[must_use]
 pub(crate) fn judge(result: &Result<Response, SendError>, now: i64) -> Option<Judged> {
     let failed = |outcome, error: String| Judged { outcome, status: None, error: Some(error), retry_after: None };
@@ -36,7 +36,7 @@ pub(crate) fn judge(result: &Result<Response, SendError>, now: i64) -> Option<Ju
         Err(SendError::TimedOut) => failed(Outcome::TimedOut, "no whole answer within the destination's time".into()),
         Err(SendError::Refused(refusal)) => failed(Outcome::Refused, refusal.to_string()),
         Err(SendError::Unreachable(why)) => failed(Outcome::Unreachable, why.clone()),
-        Err(SendError::Fenced) => return None,
+        Err(SendError::Fenced | SendError::Exhausted) => return None,
     })
 }
 

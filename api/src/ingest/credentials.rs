@@ -35,17 +35,17 @@ async fn basic<'a>(app: &App, source: &'a Configured, headers: &HeaderMap) -> Re
         |row: &&credential::Model| row.username.as_bytes() == username && row.expires_at.is_none_or(|end| end > now);
     // Never a refusal for our own load: the provider would think its password wrong.
     let busy = |_: Overloaded| Refusal::Busy;
-    let mut is_known = false;
+    let mut hashed = false;
     for row in source.credentials.iter().filter(is_live) {
-        is_known = true;
-        if let Ok(stored) = row.stored.parse::<Stored>()
-            && app.passwords.verify(&stored, &password, now).await.map_err(busy)?
-        {
+        let Ok(stored) = row.stored.parse::<Stored>() else { continue };
+        hashed |= matches!(stored, Stored::Argon2id(_));
+        if app.passwords.verify(&stored, &password, now).await.map_err(busy)? {
             return Ok(row);
         }
     }
-    if !is_known {
-        // An unknown name costs what a wrong password does, so that names cannot be told by time.
+    // Where some password takes long to check, every refusal does, so that names cannot be told by time.
+    let is_slow = |row: &credential::Model| matches!(row.stored.parse(), Ok(Stored::Argon2id(_)));
+    if !hashed && source.credentials.iter().any(is_slow) {
         app.passwords.decoy(&password).await.map_err(busy)?;
     }
     Err(Refusal::Unauthorized)

@@ -42,7 +42,7 @@ pub struct NewApiKey {
     pub name: String,
     /// What it may do: nothing that the key that asks may not do. Without it: read, write, payloads and replay, as far as
     /// the key that asks has them.
-    #[oai(nullable, validator(min_items = 1, unique_items))]
+    #[oai(nullable, validator(min_items = 1, max_items = 7, unique_items))]
     pub scopes: Option<Vec<Scope>>,
     /// When it ends: not later than the key that asks. Without it: when that one ends.
     #[oai(nullable)]

@@ -206,7 +206,11 @@ impl Api {
     ) -> Result<Found<Delivery>, Error> {
         let access = caller.may(Scope::Read, **tenant_id).await?;
         let row = delivery::find(&access.app().db.read, access.id(), **delivery_id).await?.ok_or(Error::NotFound)?;
-        let attempt_log = Some(log::read(&access, &row).await?);
+        let mut attempts = log::read(&access, &row).await?;
+        if !access.caller.scopes().has(Scope::Payloads) {
+            attempts.iter_mut().for_each(log::Attempt::hide_answer);
+        }
+        let attempt_log = Some(attempts);
         Ok(Found::of(Delivery { attempt_log, ..Delivery::show(&row) }))
     }
 

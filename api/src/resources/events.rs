@@ -69,8 +69,8 @@ pub struct Event {
 pub struct EventDetail {
     #[oai(flatten)]
     pub event: Event,
-    /// Pairs of name and value, in the order they came; null once they are forgotten. What authenticated the request
-    /// reads `[redacted]`.
+    /// Pairs of name and value, in the order they came; null once they are forgotten, and without the scope `payloads`.
+    /// What authenticated the request reads `[redacted]`.
     #[oai(nullable)]
     pub headers: Option<Vec<Vec<String>>>,
     /// Its deliveries, newest first, at most 250.
@@ -181,9 +181,11 @@ impl Api {
         let row = event::find(db, tenant, **event_id).await?.ok_or(Error::NotFound)?;
         let of_it = delivery::Filter { event_id: Some(row.id()), ..delivery::Filter::default() };
         let deliveries = delivery::page(db, tenant, of_it, None, MOST_DELIVERIES).await?;
+        let may_see = access.caller.scopes().has(Scope::Payloads);
+        let kept = if may_see { payload::headers(db, tenant, row.id()).await? } else { None };
         Ok(Found::of(EventDetail {
             event: Event::show(&row)?,
-            headers: payload::headers(db, tenant, row.id()).await?.as_deref().map(headers).transpose()?,
+            headers: kept.as_deref().map(headers).transpose()?,
             deliveries: deliveries.iter().map(Delivery::show).collect(),
         }))
     }

@@ -50,6 +50,9 @@ pub enum SendError {
     /// No connection, or it broke before the answer; says why, without the URL.
     #[error("{0}")]
     Unreachable(String),
+    /// This process has no file descriptor left: our own fault, and nothing was sent.
+    #[error("out of file descriptors")]
+    Exhausted,
     /// `may_write` said no; the body was not sent.
     #[error("no longer ours to send")]
     Fenced,
@@ -110,6 +113,7 @@ impl Egress {
             _ if closed.load(Ordering::Relaxed) => SendError::Fenced,
             Some(Refusal::Port(_)) => SendError::Refused(Refusal::Port(port)),
             Some(refusal) => SendError::Refused(refusal),
+            None if is_exhausted(&error) => SendError::Exhausted,
             None if error.is_timeout() => SendError::TimedOut,
             None => SendError::Unreachable(story(&error.without_url())),
         })?;
@@ -172,6 +176,14 @@ fn body(bytes: Bytes, may_write: MayWrite) -> Result<(reqwest::Body, Arc<AtomicB
 /// The guard's own refusal, where it hides in the causes of a failed connection.
 fn refusal_in(error: &(dyn Error + 'static)) -> Option<Refusal> {
     causes(error).find_map(|error| error.downcast_ref().cloned())
+}
+
+/// EMFILE and ENFILE: the process, or the machine, has too many files open.
+fn is_exhausted(error: &(dyn Error + 'static)) -> bool {
+    let errors = causes(error).filter_map(|error| error.downcast_ref::<std::io::Error>());
+    errors.filter_map(std::io::Error::raw_os_error).any(|number| {
+        [rustix::io::Errno::MFILE, rustix::io::Errno::NFILE].map(rustix::io::Errno::raw_os_error).contains(&number)
+    })
 }
 
 /// The innermost cause says what happened; what wraps it only says where.

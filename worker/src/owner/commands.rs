@@ -36,7 +36,7 @@ impl Owner {
         }
         let (db, outbox) = (self.db.clone(), self.outbox.clone());
         self.tracker.spawn(async move {
-            match command::waiting(&db.read, &shards).await {
+            match command::waiting(&db.steady, &shards).await {
                 Ok(commands) if commands.is_empty() => {}
                 Ok(commands) => drop(outbox.send(Message::Commands(commands))),
                 Err(error) => fault(&error, "commands were not read"),
@@ -115,7 +115,7 @@ impl Owner {
 async fn rows_of(db: &Database, command: &Command) -> Result<Vec<Due>, DbErr> {
     match command.kind {
         Kind::Cancel | Kind::TryNow => {
-            Ok(pending::find(&db.read, command.tenant_id, command.target.into()).await?.into_iter().collect())
+            Ok(pending::find(&db.steady, command.tenant_id, command.target.into()).await?.into_iter().collect())
         }
         Kind::EndDestination => pending::of_destination(db, command.destination_id).await,
         Kind::EndSubscription => pending::of_subscription(db, command.destination_id, command.target.into()).await,

@@ -26,10 +26,10 @@ pub struct Attempt {
     /// Where it went.
     #[oai(nullable)]
     pub remote_address: Option<String>,
-    /// Pairs of name and value.
+    /// Pairs of name and value; null without the scope `payloads`.
     #[oai(nullable)]
     pub response_headers: Option<Vec<Vec<String>>>,
-    /// The first 16 KiB, as text.
+    /// The first 16 KiB, as text; null without the scope `payloads`, since a receiver may repeat what it was sent.
     #[oai(nullable)]
     pub response_body: Option<String>,
 }
@@ -78,6 +78,11 @@ impl Attempt {
             response_headers: row.response_headers.as_deref().map(headers).transpose()?,
             response_body: row.response_body.as_deref().map(|body| String::from_utf8_lossy(body).into_owned()),
         })
+    }
+
+    /// What a receiver answers may repeat what was sent to it.
+    pub(super) fn hide_answer(&mut self) {
+        (self.response_headers, self.response_body) = (None, None);
     }
 
     /// The attempt that delivered it.

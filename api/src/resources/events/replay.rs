@@ -17,7 +17,7 @@ use crate::wire::Id;
 #[derive(Debug, Object)]
 pub struct Replay {
     /// Without it, to the destinations of all enabled subscriptions that match the event now.
-    #[oai(nullable, validator(min_items = 1, max_items = 100))]
+    #[oai(nullable, validator(min_items = 1, max_items = 100, unique_items))]
     pub destination_ids: Option<Vec<Id<kind::Destination>>>,
 }
 
