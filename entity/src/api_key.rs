@@ -50,6 +50,21 @@ pub async fn any_operator(db: &impl ConnectionTrait) -> Result<bool, DbErr> {
     Ok(Entity::find().filter(Column::TenantId.is_null()).one(db).await?.is_some())
 }
 
+/// Whosever key it is: for the operator's own commands, and for nothing that a tenant can reach.
+pub async fn find_for_operator(db: &impl ConnectionTrait, id: ApiKeyId) -> Result<Option<Model>, DbErr> {
+    Entity::find_by_id(id.uuid()).one(db).await
+}
+
+/// The operators' keys, newest first.
+pub async fn of_operators(db: &impl ConnectionTrait) -> Result<Vec<Model>, DbErr> {
+    Entity::find().filter(Column::TenantId.is_null()).order_by_desc(Column::Id).all(db).await
+}
+
+/// The key is gone, whosever it was.
+pub async fn delete_for_operator(txn: &impl ConnectionTrait, id: ApiKeyId) -> Result<(), DbErr> {
+    Entity::delete_by_id(id.uuid()).exec(txn).await.map(drop)
+}
+
 /// A tenant's key.
 pub async fn find(db: &impl ConnectionTrait, tenant: TenantId, id: ApiKeyId) -> Result<Option<Model>, DbErr> {
     Entity::find_by_id(id.uuid()).filter(Column::TenantId.eq(tenant.uuid())).one(db).await

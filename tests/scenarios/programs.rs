@@ -6,10 +6,10 @@ use std::path::Path;
 use harness::clock::Clock;
 use harness::program::{Program, Settings, words};
 use harness::relay::settings_of;
-use harness::{Client, Database, Process, Receiver, Relay, Tenant, on_each_database, on_sqlite};
+use harness::{Client, Database, Process, Receiver, Relay, Tenant, eventually, on_each_database, on_sqlite};
 
 on_sqlite![the_first_start_makes_its_own_keys, a_lost_key_file_is_not_made_anew];
-on_each_database![an_operator_can_make_keys];
+on_each_database![an_operator_can_make_keys, an_operator_can_revoke_keys];
 
 async fn the_first_start_makes_its_own_keys(database: Database) {
     let settings = bare_settings(&database);
@@ -64,6 +64,22 @@ async fn an_operator_can_make_keys(database: Database) {
     let said = run(&relay, &["keys", "create", "--tenant", &tenant.slug]).await;
     let holder = key_in(&said, process, &tenant.path("/sources")).await.expect("a key that works");
     assert_eq!(holder.get(&other.path("/sources")).await.status, 404);
+}
+
+async fn an_operator_can_revoke_keys(database: Database) {
+    let relay = Relay::start(database).await;
+    let said = run(&relay, &["keys", "create", "--operator", "--name", "leaked"]).await;
+    let operator = operator_in(&said, &relay.apis[0]).await.expect("a key that works");
+    let listed = run(&relay, &["keys", "list"]).await;
+    let id = listed.split_whitespace().find(|word| word.starts_with("key_")).expect("an id");
+
+    run(&relay, &["keys", "revoke", id]).await;
+
+    eventually("the key to open nothing any more", async || {
+        (operator.get("/v1/tenants").await.status == 401).then_some(())
+    })
+    .await;
+    assert!(!run(&relay, &["keys", "list"]).await.contains(id));
 }
 
 /// Nothing but free ports, and receivers on this machine: a first start, as somebody does it who has read nothing.
