@@ -121,3 +121,24 @@ pub async fn forget(db: &impl ConnectionTrait, before: i64) -> Result<(), DbErr>
     let delete = "DELETE FROM change WHERE at < $1";
     db.execute_raw(Statement::from_sql_and_values(db.get_database_backend(), delete, [before.into()])).await.map(drop)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_changed_reads_back_from_the_log() {
+        let id = uuid::Uuid::from_u128(7);
+        for changed in [
+            Changed::ApiKey([1; 32]),
+            Changed::SourceKey([2; 32]),
+            Changed::Source(id.into()),
+            Changed::Subscriptions(id.into()),
+            Changed::Destination(id.into()),
+        ] {
+            assert_eq!(Changed::read(changed.kind(), &changed.key()), Some(changed));
+        }
+        assert_eq!(Changed::read(99, id.as_bytes()), None, "a newer version's");
+        assert_eq!(Changed::read(2, b"short"), None);
+    }
+}

@@ -158,3 +158,63 @@ impl Line {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn line() -> Line {
+        let mut line = Line::new(None, 0, 1);
+        line.parked.maybe = true;
+        line
+    }
+
+    #[test]
+    fn a_short_read_that_nothing_disturbed_says_that_nothing_is_parked() {
+        let mut line = line();
+        let reading = line.wants().unwrap();
+        line.took_back(reading, Some(5), 5);
+        assert!(!line.parked.maybe);
+    }
+
+    #[test]
+    fn a_short_read_says_nothing_if_a_park_was_queued_before_or_since() {
+        for before in [true, false] {
+            let mut line = line();
+            if before {
+                line.parks();
+            }
+            let reading = line.wants().unwrap();
+            if !before {
+                line.parks();
+            }
+            line.took_back(reading, None, 0);
+            assert!(line.parked.maybe, "before: {before}");
+        }
+    }
+
+    #[test]
+    fn a_full_read_goes_on_behind_its_last_row_but_not_past_a_park_that_was_answered_meanwhile() {
+        let mut undisturbed = line();
+        let reading = undisturbed.wants().unwrap();
+        undisturbed.took_back(reading, Some(100), reading.limit);
+        assert_eq!(undisturbed.parked.after, 100);
+
+        let mut line = line();
+        line.parks();
+        let reading = line.wants().unwrap();
+        line.parked_at(72);
+        line.took_back(reading, Some(100), reading.limit);
+        assert_eq!((line.parked.after, line.parked.maybe), (71, true));
+    }
+
+    #[test]
+    fn a_row_that_is_parked_before_the_point_that_was_reached_moves_it_back() {
+        let mut line = line();
+        let reading = line.wants().unwrap();
+        line.took_back(reading, Some(100), reading.limit);
+        line.parks();
+        line.parked_at(40);
+        assert_eq!(line.parked.after, 39);
+    }
+}
