@@ -64,11 +64,11 @@ impl Ingest {
         let id = Id::<Asked>::at(self.app.clock.now());
         let mut response = match self.accept(request).await {
             Ok(event) => {
-                metrics::counter!("hookyard_webhooks_total", "outcome" => "accepted").increment(1);
+                count("accepted", 1);
                 accepted(event)
             }
             Err(refusal) => {
-                metrics::counter!("hookyard_webhooks_total", "outcome" => refusal.name()).increment(1);
+                count(refusal.name(), 1);
                 tracing::debug!(request_id = %id, cause = refusal.name(), "refused a webhook");
                 refusal.response(id)
             }
@@ -164,6 +164,17 @@ impl Ingest {
             })
             .collect())
     }
+}
+
+/// Begins all counters at nought, so that a scraper sees them before the first webhook.
+pub(crate) fn begin_counting() {
+    metrics::describe_counter!("hookyard_webhooks_total", "Requests of providers, by what they came to");
+    count("accepted", 0);
+    Refusal::ALL.into_iter().for_each(|refusal| count(refusal.name(), 0));
+}
+
+fn count(outcome: &'static str, more: u64) {
+    metrics::counter!("hookyard_webhooks_total", "outcome" => outcome).increment(more);
 }
 
 fn accepted(event: EventId) -> Response {

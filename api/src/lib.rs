@@ -87,6 +87,7 @@ impl Api {
     /// Serves until `stop`, then lets requests that run end.
     pub async fn serve(self, stop: CancellationToken) {
         let flusher = Flusher::start(&self.app.db, &self.app.clock, &self.app.wake);
+        ingest::begin_counting();
         let uses = LastUsed::default();
         let ingest = Ingest { app: self.app.clone(), uses: uses.clone(), flusher };
         let front = Front { ingest, admin: admin(&self.app, &uses) };

@@ -134,7 +134,7 @@ impl Sender {
             }
             return Ended::Aborted;
         };
-        metrics::counter!("hookyard_attempts_total", "outcome" => name(judged.outcome)).increment(1);
+        count(judged.outcome, 1);
         tracing::debug!(outcome = name(judged.outcome), status = judged.status, "attempted");
         let log = log(start, at, began.elapsed(), &judged, result.ok());
         follow(&judged, policy, log, now)
@@ -194,6 +194,25 @@ fn cancelled(reason: &str) -> Ended {
 
 fn failed(reason: &str) -> Ended {
     Ended::Finished { state: State::Failed, reason: Some(reason.into()), last: None }
+}
+
+/// Begins all counters at nought, so that a scraper sees them before the first attempt.
+pub(crate) fn begin_counting() {
+    metrics::describe_counter!("hookyard_attempts_total", "Requests to destinations, by what they came to");
+    for outcome in [
+        Outcome::Delivered,
+        Outcome::Rejected,
+        Outcome::TimedOut,
+        Outcome::Unreachable,
+        Outcome::Refused,
+        Outcome::Unauthorized,
+    ] {
+        count(outcome, 0);
+    }
+}
+
+fn count(outcome: Outcome, more: u64) {
+    metrics::counter!("hookyard_attempts_total", "outcome" => name(outcome)).increment(more);
 }
 
 fn name(outcome: Outcome) -> &'static str {

@@ -39,6 +39,7 @@ pub struct Worker {
 impl Worker {
     /// Works until `stop`; then lets what is in flight end, writes what it came to, and hands its shards over.
     pub async fn run(self, stop: CancellationToken) {
+        deliver::begin_counting();
         let Some(_role) = role::take(self.role.as_deref(), &stop).await else { return };
         let id = relay::id::EventId::at(self.clock.now()).uuid();
         let leases = lease::Leases::new(self.clock.clone());

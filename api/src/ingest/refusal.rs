@@ -28,6 +28,18 @@ pub(crate) enum Refusal {
 }
 
 impl Refusal {
+    pub(super) const ALL: [Self; 9] = [
+        Self::Unknown,
+        Self::Method,
+        Self::Unauthorized,
+        Self::TooLarge,
+        Self::Slow,
+        Self::Broken,
+        Self::Busy,
+        Self::Away,
+        Self::Fault,
+    ];
+
     /// A database error that says nothing about the request.
     #[expect(clippy::needless_pass_by_value, reason = "it stands in map_err")]
     pub(super) fn away(error: entity::DbErr) -> Self {

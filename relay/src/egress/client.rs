@@ -112,6 +112,10 @@ impl Egress {
         let response = sent.map_err(|error| match refusal_in(&error) {
             _ if closed.load(Ordering::Relaxed) => SendError::Fenced,
             Some(Refusal::Port(_)) => SendError::Refused(Refusal::Port(port)),
+            Some(Refusal::Address { address, range }) => {
+                tracing::info!(%address, %range, "a destination's name leads to an address that is not public");
+                SendError::Refused(Refusal::LeadsInside)
+            }
             Some(refusal) => SendError::Refused(refusal),
             None if is_exhausted(&error) => SendError::Exhausted,
             None if error.is_timeout() => SendError::TimedOut,

@@ -64,6 +64,12 @@ pub enum Refusal {
         /// What forbids it.
         range: Range,
     },
+    /// A name that leads to an address that is not public. Which one it is stays with the operator: whoever may ask for
+    /// names must not learn the inside of a network by it.
+    #[error(
+        "the name leads to an address that is not public; addresses are allowed by the setting HOOKYARD_EGRESS_ALLOW"
+    )]
+    LeadsInside,
     /// A port that is not on the list.
     #[error(
         "port {0} is not allowed; ports are allowed by the setting HOOKYARD_EGRESS_PORTS, and any port of an address by HOOKYARD_EGRESS_ALLOW"
@@ -229,6 +235,7 @@ impl Refusal {
             Self::PrivateName(_) => "private_name",
             Self::OwnAddress(_) => "own_address",
             Self::Address { .. } => "address",
+            Self::LeadsInside => "leads_inside",
             Self::Port(_) => "port",
         }
     }
