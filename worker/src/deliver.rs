@@ -57,6 +57,8 @@ impl From<Fault> for Unsent {
     }
 }
 
+/// Letters of an error that are kept; none of ours is as long.
+const LONGEST_ERROR: usize = 500;
 /// Relays beyond which an event is taken for one that runs in a circle.
 const MOST_HOPS: i16 = 3;
 
@@ -167,11 +169,16 @@ fn log(start: &Start, at: i64, took: Duration, judged: &Judged, response: Option
         duration_ms: i32::try_from(took.as_millis()).unwrap_or(i32::MAX),
         outcome: judged.outcome,
         status: judged.status.and_then(|status| i16::try_from(status).ok()),
-        error: judged.error.clone(),
+        error: judged.error.as_deref().map(plain),
         remote_address,
         response_headers: headers.map(|headers| latin_1(&headers)),
         response_body: body.map(|body| body.to_vec()),
     }
+}
+
+/// What a stranger's machine made our libraries say: without what a text column cannot hold, and not at any length.
+fn plain(error: &str) -> String {
+    error.chars().filter(|letter| !letter.is_control()).take(LONGEST_ERROR).collect()
 }
 
 /// Headers as they are stored: a JSON array of pairs, each byte of a value as the letter of that number.
