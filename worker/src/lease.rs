@@ -229,3 +229,40 @@ fn index(shard: i16) -> usize {
 fn millis(time: Duration) -> u64 {
     u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_renewal_does_not_bring_back_what_was_let_go() {
+        let clock = Clock::start();
+        let (leases, lease) = (Leases::new(clock.clone()), Lease { shard: 5, epoch: 3 });
+        leases.hold(lease, clock.boot());
+        assert!(leases.may_send(5, 3));
+        leases.let_go(lease);
+        leases.extend(lease, clock.boot());
+        assert_eq!((leases.epoch(5), leases.may_send(5, 3)), (None, false));
+    }
+
+    #[test]
+    fn letting_go_of_an_old_epoch_leaves_the_new_one() {
+        let clock = Clock::start();
+        let leases = Leases::new(clock.clone());
+        leases.hold(Lease { shard: 5, epoch: 4 }, clock.boot());
+        leases.let_go(Lease { shard: 5, epoch: 3 });
+        assert_eq!(leases.held(), [Lease { shard: 5, epoch: 4 }]);
+        assert!(!leases.may_send(5, 3));
+    }
+
+    #[test]
+    fn nothing_is_sent_beyond_the_fence() {
+        let clock = Clock::start();
+        let leases = Leases::new(clock.clone());
+        let long_ago = clock.boot().saturating_sub(Duration::from_millis(LEASE_MS.unsigned_abs()));
+        leases.hold(Lease { shard: 5, epoch: 3 }, long_ago);
+        assert!(!leases.may_send(5, 3));
+        leases.extend(Lease { shard: 5, epoch: 3 }, clock.boot());
+        assert!(leases.may_send(5, 3));
+    }
+}
