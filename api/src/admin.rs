@@ -13,6 +13,7 @@ use poem::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use poem::{Endpoint, Request, Response, Route};
 
 use crate::app::App;
+use crate::auth::authenticate;
 use crate::document::docs;
 use crate::error::{Error, respond};
 use crate::input::MAX_BODY;
@@ -76,9 +77,14 @@ impl Admin {
 /// Waits for the whole body, so that a slow sender does not use up the time for the answer.
 async fn gather(request: &mut Request) -> Result<(), Error> {
     let has_body = [Method::POST, Method::PATCH, Method::PUT].contains(request.method());
-    // A stranger's body is not worth the memory: the handler refuses without looking at it.
-    if !has_body || !request.headers().contains_key(header::AUTHORIZATION) {
+    if !has_body {
         return Ok(());
+    }
+    let known = tokio::time::timeout(ANSWER_WITHIN, authenticate(request)).await;
+    match known.map_err(|_| Error::Unavailable("there was no answer in time".into()))? {
+        // A stranger's body is not worth the memory: the handler refuses without looking at it.
+        Err(Error::Unauthenticated) => return Ok(()),
+        known => drop(known?),
     }
     let body: BoxBody<Bytes, std::io::Error> = request.take_body().into();
     let whole = tokio::time::timeout(BODY_WITHIN, Limited::new(body, MAX_BODY).collect()).await;

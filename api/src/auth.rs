@@ -101,7 +101,7 @@ impl Caller {
 }
 
 /// The caller that the request proves. That it could not be found out is our fault, and never a 401.
-async fn authenticate(request: &Request) -> Result<Caller, Error> {
+pub(crate) async fn authenticate(request: &Request) -> Result<Caller, Error> {
     let missing = || Error::Fault("the front does not hand on what requests need".into());
     let app = request.data::<App>().ok_or_else(missing)?.clone();
     let facts = Arc::clone(request.data::<Arc<Facts>>().ok_or_else(missing)?);

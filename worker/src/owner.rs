@@ -102,10 +102,10 @@ pub(crate) struct State {
     reader: Reader,
     /// Rule E: attempts of a shard that have not ended, whoever owns it now.
     running: HashMap<i16, usize>,
-    /// Rule R: written under a shard that seemed not ours; a renewal will say.
-    fenced: Vec<Write>,
+    /// What waits for the next renewal: written under a shard that seemed not ours (rule R), or refused for its data.
+    aside: Vec<Write>,
     busy: commands::Busy,
-    /// The last write failed: nothing more is sent that could not be written down.
+    /// The database took no write the last time: nothing more is sent that could not be written down.
     cannot_write: bool,
     /// Reads of parked rows that are under way.
     taking_back: usize,
@@ -125,7 +125,7 @@ impl State {
             schedule: Schedule::new(durable_at_once),
             reader: Reader::new(now),
             running: HashMap::new(),
-            fenced: Vec::new(),
+            aside: Vec::new(),
             busy: commands::Busy::default(),
             cannot_write: false,
             taking_back: 0,
@@ -180,11 +180,11 @@ impl Owner {
             Message::HandOver => self.hand_over(),
             Message::Durable(stamp) => {
                 state.schedule.durable(stamp);
-                self.rewrite_fenced();
+                self.write_again();
             }
             Message::Doubtful => {
                 state.schedule.rewrite();
-                self.rewrite_fenced();
+                self.write_again();
             }
             Message::Loaded(page, rows) => self.loaded(page, rows),
             Message::TookBack(destination, reading, ticket, rows) => {
@@ -254,7 +254,7 @@ impl State {
     fn forget(&mut self, shard: i16) {
         self.schedule.forget(shard);
         self.reader.forget(shard);
-        self.fenced.retain(|write| write.row.shard != shard);
+        self.aside.retain(|write| write.row.shard != shard);
         self.busy.forget(shard);
     }
 
@@ -264,7 +264,7 @@ impl State {
     }
 
     fn is_drained(&self, shard: i16) -> bool {
-        self.schedule.is_drained(shard) && !self.fenced.iter().any(|write| write.row.shard == shard)
+        self.schedule.is_drained(shard) && !self.aside.iter().any(|write| write.row.shard == shard)
     }
 }
 

@@ -22,7 +22,8 @@ impl Owner {
         });
     }
 
-    /// A batch that fails for its data is cut down until the bad one stands alone; that one goes to the end of the line.
+    /// A batch that fails for its data is cut down until the bad one stands alone; that one waits for the next renewal, and
+    /// keeps nothing else waiting.
     pub(super) fn written(&mut self, batch: Vec<Write>, fates: Result<Vec<Fate>, DbErr>) {
         let state = &mut self.state;
         state.writing = false;
@@ -33,7 +34,7 @@ impl Owner {
                 done.filter_map(|(write, _)| write.command).for_each(|command| state.busy.ended(command));
                 let fenced = state.schedule.written(batch, &fates);
                 if !fenced.is_empty() {
-                    state.fenced.extend(fenced);
+                    state.aside.extend(fenced);
                     self.leases.hurry.notify_one();
                 }
                 state.batch = (state.batch * 2).min(BATCH);
@@ -41,12 +42,12 @@ impl Owner {
             }
             Err(error) => {
                 fault(&error, "outcomes were not written and are kept");
-                state.cannot_write = true;
-                state.not_before = Instant::now() + BREATH;
                 if entity::database::is_away(&error) {
+                    state.cannot_write = true;
+                    state.not_before = Instant::now() + BREATH;
                     state.schedule.unwritten(batch);
                 } else if let [_] = batch.as_slice() {
-                    state.schedule.write_later(batch);
+                    state.aside.extend(batch);
                 } else {
                     state.batch = (batch.len() / 2).max(1);
                     state.schedule.unwritten(batch);
@@ -55,10 +56,10 @@ impl Owner {
         }
     }
 
-    /// Rule R: after a renewal it is known whose the shards are.
-    pub(super) fn rewrite_fenced(&mut self) {
+    /// Rule R: after a renewal it is known whose the shards are, and what was put aside is tried again.
+    pub(super) fn write_again(&mut self) {
         let ours = |write: &Write| self.leases.epoch(write.row.shard) == Some(write.row.epoch);
-        let kept: Vec<Write> = std::mem::take(&mut self.state.fenced).into_iter().filter(ours).collect();
+        let kept: Vec<Write> = std::mem::take(&mut self.state.aside).into_iter().filter(ours).collect();
         self.state.schedule.unwritten(kept);
     }
 }

@@ -37,11 +37,6 @@ impl Schedule {
         self.writes = batch;
     }
 
-    /// A change that the database refuses for its own sake stands last in line.
-    pub(crate) fn write_later(&mut self, mut batch: Vec<Write>) {
-        self.writes.append(&mut batch);
-    }
-
     /// A batch was acknowledged. What was fenced is returned: it is kept until a renewal says whose the shard is (rule R).
     pub(crate) fn written(&mut self, batch: Vec<Write>, fates: &[Fate]) -> Vec<Write> {
         self.stamp += 1;
