@@ -133,6 +133,20 @@ impl Relay {
         .await
     }
 
+    /// Returns when every api goes by the clock as it was moved: a request in between would see two presents. The ids of
+    /// requests say what an api takes for the time.
+    pub async fn clock_is_followed(&self) {
+        for api in &self.apis {
+            crate::eventually("the api to follow the clock", async || {
+                let answer = self.anybody().at(api).get("/nowhere").await;
+                let id = answer.header("request-id")?.replace("req_", "evt_");
+                let said = id.parse::<::relay::id::EventId>().ok()?.millis();
+                (said > self.clock.now_ms() - 60_000).then_some(())
+            })
+            .await;
+        }
+    }
+
     /// Requests that were sent before this was called have been read by the apis when it returns.
     pub async fn let_requests_arrive(&self) {
         for api in &self.apis {

@@ -99,6 +99,7 @@ async fn an_expired_id_lets_a_new_event_in(database: Database) {
     let first = source.post(event_with_id(APPROVED, "one")).await.event_id();
     tenant.settled(&first).await;
     relay.clock.advance(Duration::from_hours(8 * 24));
+    relay.clock_is_followed().await;
 
     let second = eventually("a new event of the same id", async || {
         let answer = source.post(event_with_id(APPROVED, "one")).await.event_id();
