@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::path::Path;
 use std::time::Instant;
 
-use api::config::HttpSettings;
+use api::config::{HttpSettings, ListenerSettings};
 use relay::egress::EgressSettings;
 use relay::secret::{self, KeyKind};
 use relay::telemetry::TelemetrySettings;
@@ -48,7 +48,7 @@ pub(crate) async fn run(settings: Settings) -> Result<(), Error> {
     let key = secret::api_key(KeyKind::Operator);
     let relay =
         Relay::open(&relay_settings(place.path(), &key, settings.telemetry), &place.path().join("keys")).await?;
-    let admin = Admin::new(format!("http://{}", relay.api.address()?), key);
+    let admin = Admin::new(relay.api.origin(), key);
     let (now, end) = (CancellationToken::new(), CancellationToken::new());
     let running = tokio::spawn(relay.run(now.clone(), end));
     println!("Hookyard's demo: webhooks of two providers, all the way to the receivers of two tenants\n");
@@ -74,6 +74,7 @@ fn relay_settings(place: &Path, key: &SecretString, telemetry: TelemetrySettings
             listen: ([127, 0, 0, 1], 0).into(),
             public_url: None,
             operator_key: Some(key.expose_secret().into()),
+            listener: ListenerSettings::default(),
         },
         ops_listen: ([127, 0, 0, 1], 0).into(),
         egress: EgressSettings { allow: vec![loopback], http: true, ..EgressSettings::default() },

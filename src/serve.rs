@@ -68,10 +68,10 @@ pub(crate) async fn run(settings: Settings) -> Result<(), Error> {
     let ops = TcpListener::bind(settings.ops_listen)
         .await
         .map_err(|error| process::bad_setting("HOOKYARD_OPS_LISTEN", error))?;
-    let address = relay.api.address()?;
-    println!("listening on http://{address}");
+    let origin = relay.api.origin();
+    println!("listening on {origin}");
     println!("operations on http://{}", ops.local_addr()?);
-    println!("documentation on http://{address}/docs");
+    println!("documentation on {origin}/docs");
     if let Some(key) = &relay.new_operator_key {
         println!("operator key: {} (shown only now)", key.expose_secret());
     }
@@ -101,9 +101,7 @@ impl Relay {
         let opened = start::open(db.clone(), keyring(settings, &db, key_file).await?).await?;
         let new_operator_key = operator_key::ensure(&opened, settings.http.operator_key.is_some()).await?;
         let wake = Wake::default();
-        let api = Api::bind(&settings.http, &settings.egress, &opened, wake.clone())
-            .await
-            .map_err(|error| process::bad_setting("HOOKYARD_LISTEN", error))?;
+        let api = Api::bind(&settings.http, &settings.egress, &opened, wake.clone()).await?;
         let worker = Worker {
             db,
             configuration: Arc::clone(&opened.configuration),

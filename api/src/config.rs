@@ -1,10 +1,13 @@
 //! What `hookyard-api` can be told. The help text is the manual.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 
 use relay::egress::EgressSettings;
 use relay::telemetry::TelemetrySettings;
 use secrecy::SecretString;
+
+use crate::server::TrustedProxies;
 
 /// Receives webhooks from providers and serves the admin API
 #[derive(Debug, clap::Parser)]
@@ -47,6 +50,39 @@ pub struct HttpSettings {
     /// A key that may do everything: any string of at least 32 characters
     #[arg(long, env = "HOOKYARD_OPERATOR_KEY", value_name = "KEY", hide_env_values = true, value_parser = operator_key)]
     pub operator_key: Option<SecretString>,
+
+    #[command(flatten)]
+    pub listener: ListenerSettings,
+}
+
+/// What a connection passes before its first request.
+#[derive(Debug, Clone, Default, clap::Args)]
+pub struct ListenerSettings {
+    /// Networks of proxies whose `X-Forwarded-For` says who the client is: CIDRs such as `10.1.0.0/16`, comma-separated
+    #[arg(long, env = "HOOKYARD_TRUSTED_PROXIES", value_name = "CIDRS", default_value = "")]
+    pub trusted_proxies: TrustedProxies,
+
+    /// Whether every connection begins with a header of the PROXY protocol, from one of the trusted proxies; if none is
+    /// named, from whoever reaches the listener
+    #[arg(
+        long,
+        env = "HOOKYARD_PROXY_PROTOCOL",
+        value_name = "BOOL",
+        value_parser = clap::builder::BoolishValueParser::new(),
+        action = clap::ArgAction::Set,
+        num_args = 0..=1,
+        default_value = "false",
+        default_missing_value = "true"
+    )]
+    pub proxy_protocol: bool,
+
+    /// A certificate with its chain, as a PEM file: the listener then speaks TLS. The file is read again when it changes
+    #[arg(long, env = "HOOKYARD_TLS_CERTIFICATE", value_name = "FILE", requires = "tls_key")]
+    pub tls_certificate: Option<PathBuf>,
+
+    /// The certificate's private key, as a PEM file without a password
+    #[arg(long, env = "HOOKYARD_TLS_KEY", value_name = "FILE", requires = "tls_certificate")]
+    pub tls_key: Option<PathBuf>,
 }
 
 /// 32 characters of whatever alphabet are beyond guessing.

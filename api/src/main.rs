@@ -34,13 +34,11 @@ async fn run(settings: Settings) -> Result<(), Box<dyn std::error::Error + Send 
     }
     let opened = start::open(db, keyring).await?;
     let wake = Wake::default();
-    let api = Api::bind(&settings.http, &settings.egress, &opened, wake.clone())
-        .await
-        .map_err(|error| process::bad_setting("HOOKYARD_LISTEN", error))?;
+    let api = Api::bind(&settings.http, &settings.egress, &opened, wake.clone()).await?;
     let ops = TcpListener::bind(settings.ops_listen)
         .await
         .map_err(|error| process::bad_setting("HOOKYARD_OPS_LISTEN", error))?;
-    println!("listening on http://{}", api.address()?);
+    println!("listening on {}", api.origin());
     println!("operations on http://{}", ops.local_addr()?);
     let Stopped { now, end } = stop;
     tokio::spawn(operations::serve(ops, ready(&opened, now.clone()), numbers, end.clone()));

@@ -15,6 +15,10 @@ const KNOWN: &[&str] = &[
     "HOOKYARD_OPS_LISTEN",
     "HOOKYARD_PUBLIC_URL",
     "HOOKYARD_OPERATOR_KEY",
+    "HOOKYARD_TRUSTED_PROXIES",
+    "HOOKYARD_PROXY_PROTOCOL",
+    "HOOKYARD_TLS_CERTIFICATE",
+    "HOOKYARD_TLS_KEY",
     "HOOKYARD_MASTER_KEYS",
     "HOOKYARD_EGRESS_ALLOW",
     "HOOKYARD_EGRESS_PORTS",
@@ -23,6 +27,8 @@ const KNOWN: &[&str] = &[
     "HOOKYARD_LOG_FORMAT",
     #[cfg(feature = "test-support")]
     "HOOKYARD_TEST_CLOCK",
+    #[cfg(feature = "test-support")]
+    "HOOKYARD_TEST_PAYPAL",
 ];
 
 /// Reads the settings, or says what is wrong with them and ends the process.

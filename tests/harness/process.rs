@@ -54,20 +54,19 @@ impl Process {
     /// Where it serves.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
-        self.announced("listening on http://")
+        self.announced("listening on ")
     }
 
     /// Where it answers operators.
     #[must_use]
     pub fn operations(&self) -> SocketAddr {
-        self.announced("operations on http://")
+        self.announced("operations on ")
     }
 
     fn announced(&self, words: &str) -> SocketAddr {
         let said = self.said();
-        let address = said.lines().find_map(|line| line.strip_prefix(words));
-        address
-            .and_then(|text| text.parse().ok())
+        let url = said.lines().find_map(|line| line.strip_prefix(words));
+        url.and_then(|url| url.split_once("://")?.1.parse().ok())
             .unwrap_or_else(|| panic!("{} announced no {words:?}:\n{said}", self.0.name))
     }
 

@@ -3,7 +3,8 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use serde_json::Value;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
@@ -15,22 +16,44 @@ pub struct RawAnswer {
     pub text: String,
 }
 
+impl RawAnswer {
+    /// The body, which must be JSON under this status.
+    #[must_use]
+    pub fn json(&self, status: u16) -> Value {
+        assert_eq!(self.status, status, "{}", self.text);
+        let body = self.text.split_once("\r\n\r\n").unwrap().1;
+        serde_json::from_str(body).unwrap_or_else(|error| panic!("{error}: {}", self.text))
+    }
+}
+
 /// Writes `bytes`, whether they are all wanted or not, and reads until the other side closes: the request should ask
 /// for that, with `Connection: close`.
 pub async fn exchange(address: SocketAddr, bytes: Vec<u8>) -> RawAnswer {
-    let (mut reading, mut writing) = TcpStream::connect(address).await.unwrap().into_split();
-    let writer = tokio::spawn(async move {
-        let _ = writing.write_all(&bytes).await;
-        writing
-    });
-    let text = read_all(&mut reading).await;
-    writer.abort();
+    exchange_over(TcpStream::connect(address).await.unwrap(), bytes).await
+}
+
+/// The same, over a connection that stands already.
+pub async fn exchange_over(stream: impl AsyncRead + AsyncWrite + Send + 'static, bytes: Vec<u8>) -> RawAnswer {
+    let text = text_over(stream, bytes).await;
     let status = text.split(' ').nth(1).and_then(|status| status.parse().ok());
     RawAnswer { status: status.unwrap_or_else(|| panic!("no answer but {text:?}")), text }
 }
 
-/// A reset after the answer is as good an end as any.
-async fn read_all(reading: &mut (impl AsyncReadExt + Unpin)) -> String {
+/// All that comes back until the other side closes, which may be nothing.
+pub async fn text_over(stream: impl AsyncRead + AsyncWrite + Send + 'static, bytes: Vec<u8>) -> String {
+    let (mut reading, mut writing) = tokio::io::split(stream);
+    let writer = tokio::spawn(async move {
+        let _ = writing.write_all(&bytes).await;
+        let _ = writing.flush().await;
+        writing
+    });
+    let text = read_all(&mut reading).await;
+    writer.abort();
+    text
+}
+
+/// Reads until the other side closes. A reset after the answer is as good an end as any.
+pub async fn read_all(reading: &mut (impl AsyncReadExt + Unpin)) -> String {
     let mut read = Vec::new();
     let mut buffer = [0; 4096];
     while let Ok(Ok(count @ 1..)) = timeout(Duration::from_secs(20), reading.read(&mut buffer)).await {
@@ -57,7 +80,14 @@ pub fn chunked_post(path: &str, body: &[u8]) -> Vec<u8> {
 /// A POST that says how long it is.
 #[must_use]
 pub fn post(path: &str, body: &[u8]) -> Vec<u8> {
-    let head =
-        format!("POST {path} HTTP/1.1\r\nHost: relay\r\nConnection: close\r\nContent-Length: {}\r\n\r\n", body.len());
-    [head.as_bytes(), body].concat()
+    request("POST", path, &[], body)
+}
+
+/// A request that is as it should be.
+#[must_use]
+pub fn request(method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Vec<u8> {
+    let headers: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+    let length = body.len();
+    let fixed = format!("Host: relay\r\nConnection: close\r\nContent-Length: {length}\r\n");
+    [format!("{method} {path} HTTP/1.1\r\n{fixed}{headers}\r\n").as_bytes(), body].concat()
 }

@@ -3,6 +3,8 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use rustix::process::{Pid, Resource, Rlimit};
+
 /// Memory of its own, without files that are mapped, in KiB.
 #[must_use]
 pub fn memory_kib(pid: u32) -> u64 {
@@ -18,6 +20,28 @@ pub fn processor_time(pid: u32) -> Duration {
     let after_name = stat.rsplit_once(')').unwrap().1;
     let ticks: u64 = after_name.split_whitespace().skip(11).take(2).map(|ticks| ticks.parse::<u64>().unwrap()).sum();
     Duration::from_millis(ticks * 10)
+}
+
+/// How many files and sockets it has open.
+#[must_use]
+pub fn descriptors(pid: u32) -> u64 {
+    std::fs::read_dir(format!("/proc/{pid}/fd")).unwrap().count() as u64
+}
+
+/// Lets a running process have so many files and sockets open and no more.
+pub fn allow_descriptors(pid: u32, count: u64) {
+    let pid = Pid::from_raw(pid.try_into().unwrap());
+    let maximum = rustix::process::getrlimit(Resource::Nofile).maximum;
+    rustix::process::prlimit(pid, Resource::Nofile, Rlimit { current: Some(count), maximum }).unwrap();
+}
+
+/// Lets this process itself have as many as it may. Gives how many that is.
+#[must_use]
+pub fn raise_descriptors() -> u64 {
+    let mut limit = rustix::process::getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    rustix::process::setrlimit(Resource::Nofile, limit).unwrap();
+    limit.current.unwrap_or(u64::MAX)
 }
 
 /// Whether `near_end` is the local address of a TCP connection of the process.

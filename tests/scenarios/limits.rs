@@ -1,16 +1,11 @@
-//! How much a provider may send, and how slowly.
-
-use std::time::Duration;
+//! How much a provider may send.
 
 use harness::answer::items;
-use harness::{Database, Relay, Source, Tenant, json, on_each_database, raw, within};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use harness::{Database, Relay, Source, Tenant, json, on_each_database, raw};
 
 on_each_database![
     a_body_over_the_cap_is_413_however_it_is_sent,
     a_body_in_chunks_is_a_body,
-    whoever_sends_half_a_header_is_not_waited_for,
     a_request_names_exactly_one_host,
     a_list_that_is_too_long_is_refused_at_once,
 ];
@@ -63,19 +58,6 @@ async fn a_list_that_is_too_long_is_refused_at_once(database: Database) {
     let tenant = relay.tenant("acme").await;
     let scopes: Vec<String> = (0..100_000).map(|number| format!("{number:x}")).collect();
     tenant.post("/api-keys", json!({ "name": "many", "scopes": scopes })).await.problem_about(422, &["scopes"]);
-}
-
-/// A minute is far more than it may take.
-async fn whoever_sends_half_a_header_is_not_waited_for(database: Database) {
-    let relay = Relay::start(database).await;
-    let mut half = TcpStream::connect(relay.apis[0].address()).await.unwrap();
-    half.write_all(b"POST /in/acme/x HTTP/1.1\r\nHost: rel").await.unwrap();
-
-    within(Duration::from_secs(60), "the connection to be closed", async || {
-        let read = tokio::time::timeout(Duration::from_millis(50), half.read(&mut [0; 1024])).await;
-        matches!(read, Ok(Ok(0) | Err(_))).then_some(())
-    })
-    .await;
 }
 
 async fn open(relay: &Relay) -> (Tenant, Source) {

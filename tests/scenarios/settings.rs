@@ -27,9 +27,13 @@ async fn a_setting_that_makes_no_sense_stops_the_start(database: Database) {
             ("HOOKYARD_EGRESS_ALLOW", "10.0.0.0/33"),
             ("HOOKYARD_EGRESS_HTTP", "perhaps"),
             ("HOOKYARD_EGRESS_PORTS", "443,99999"),
+            ("HOOKYARD_TRUSTED_PROXIES", "10.0.0.1"),
+            ("HOOKYARD_PROXY_PROTOCOL", "perhaps"),
             ("HOOKYARD_LISTNE", "127.0.0.1:0"),
         ] {
-            let only_of_the_api = ["HOOKYARD_LISTEN", "HOOKYARD_OPERATOR_KEY"].contains(&name);
+            let only_of_the_api =
+                ["HOOKYARD_LISTEN", "HOOKYARD_OPERATOR_KEY", "HOOKYARD_TRUSTED_PROXIES", "HOOKYARD_PROXY_PROTOCOL"]
+                    .contains(&name);
             if !(program == Program::Worker && only_of_the_api) {
                 refuses_to_start(program, &database, &clock, (name, Some(value))).await;
             }

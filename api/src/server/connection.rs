@@ -1,0 +1,175 @@
+//! One connection from its first byte to its end, under limits.
+
+use std::convert::Infallible;
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body_util::combinators::BoxBody;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use poem::http::StatusCode;
+use poem::http::header::CONNECTION;
+use poem::web::{LocalAddr, RemoteAddr};
+use poem::{Endpoint, Request, Response};
+use tokio::net::TcpStream;
+use tokio_rustls::server::TlsStream;
+use tokio_util::either::Either;
+use tokio_util::sync::CancellationToken;
+
+use super::Door;
+use super::crowd::{Crowd, Place};
+use super::proxy_header::{self, Sender};
+
+/// A whole header within this time, from the first moment of the connection and after each answer.
+const HEADERS_WITHIN: Duration = Duration::from_secs(10);
+/// The whole request, body and answer. Longer than any limit inside, so that those speak first.
+const REQUEST_WITHIN: Duration = Duration::from_secs(30);
+/// Bytes and number of headers: hyper's own would let 10,000 connections hold 4 GB.
+const HEADER_BYTES: usize = 32 << 10;
+const HEADERS: usize = 64;
+/// A connection ends after this long, between two requests: nobody keeps a place for ever.
+const LIFE: Duration = Duration::from_secs(120);
+/// And this much later whatever it is doing. A peer that reads nothing stops every other clock.
+const LAST_WORDS: Duration = Duration::from_secs(35);
+
+/// What all connections share.
+pub(super) struct Connections<E> {
+    pub(super) door: Door,
+    pub(super) crowd: Crowd,
+    pub(super) endpoint: E,
+    pub(super) stop: CancellationToken,
+}
+
+/// A connection that got in.
+struct Guest {
+    stream: Either<TcpStream, TlsStream<TcpStream>>,
+    peer: SocketAddr,
+    local: LocalAddr,
+    _place: Option<Place>,
+}
+
+/// Why one did not.
+#[derive(Debug, Clone, Copy)]
+enum Refusal {
+    ProxyHeader,
+    TooMany,
+    TlsHandshake,
+}
+
+pub(super) async fn live<E>(stream: TcpStream, peer: SocketAddr, connections: &Connections<E>)
+where
+    E: Endpoint<Output = Response> + 'static,
+{
+    match connections.stop.run_until_cancelled(enter(stream, peer, connections)).await {
+        Some(Ok(guest)) => speak(guest, connections).await,
+        Some(Err(refusal)) => refusal.count(),
+        None => {}
+    }
+}
+
+/// Everything before the first request.
+async fn enter<E>(
+    mut stream: TcpStream,
+    peer: SocketAddr,
+    Connections { door, crowd, .. }: &Connections<E>,
+) -> Result<Guest, Refusal> {
+    let local = stream.local_addr().map(|address| LocalAddr(address.into())).unwrap_or_default();
+    // Small answers must not wait for more. Where that fails, the peer has gone already.
+    let _ = stream.set_nodelay(true);
+    let mut peer = SocketAddr::new(peer.ip().to_canonical(), peer.port());
+    if door.proxy_protocol {
+        peer = sender(&mut stream, peer, door).await?;
+    }
+    let place = if counts(peer.ip(), door) { Some(crowd.enter(peer.ip()).ok_or(Refusal::TooMany)?) } else { None };
+    let stream = match &door.tls {
+        Some(tls) => Either::Right(tls.accept(stream).await.map_err(|_| Refusal::TlsHandshake)?),
+        None => Either::Left(stream),
+    };
+    Ok(Guest { stream, peer, local, _place: place })
+}
+
+/// Who stands behind the proxy that connected.
+async fn sender(stream: &mut TcpStream, peer: SocketAddr, door: &Door) -> Result<SocketAddr, Refusal> {
+    if !door.proxies.is_empty() && !door.proxies.contains(peer.ip()) {
+        return Err(Refusal::ProxyHeader);
+    }
+    match proxy_header::read(stream).await {
+        Ok(Sender::Client(client)) => Ok(client),
+        Ok(Sender::Proxy) => Ok(peer),
+        Err(_) => Err(Refusal::ProxyHeader),
+    }
+}
+
+/// A proxy's connections are those of many, and this machine is nobody's but the operator's.
+fn counts(client: IpAddr, door: &Door) -> bool {
+    !client.is_loopback() && !door.proxies.contains(client)
+}
+
+/// Requests and answers, until either side has had enough.
+async fn speak<E>(guest: Guest, connections: &Connections<E>)
+where
+    E: Endpoint<Output = Response> + 'static,
+{
+    let Guest { stream, peer, local, _place } = guest;
+    let service = service_fn(|request| answer(request, connections, local.clone(), peer));
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEADERS_WITHIN)
+        .max_buf_size(HEADER_BYTES)
+        .max_header_size(HEADER_BYTES)
+        .max_headers(HEADERS)
+        .serve_connection(TokioIo::new(stream), service);
+    let mut connection = std::pin::pin!(connection);
+    // Whatever a stranger's connection ends with is the stranger's affair.
+    tokio::select! {
+        _ = connection.as_mut() => return,
+        () = connections.stop.cancelled() => {}
+        () = tokio::time::sleep(LIFE) => {}
+    }
+    connection.as_mut().graceful_shutdown();
+    let _ = tokio::time::timeout(LAST_WORDS, connection).await;
+}
+
+async fn answer<E>(
+    request: hyper::Request<Incoming>,
+    Connections { door, endpoint, .. }: &Connections<E>,
+    local: LocalAddr,
+    peer: SocketAddr,
+) -> Result<hyper::Response<BoxBody<Bytes, std::io::Error>>, Infallible>
+where
+    E: Endpoint<Output = Response>,
+{
+    // Without exactly one, whoever stands before us may have meant another.
+    if request.headers().get_all("host").iter().count() != 1 {
+        let refusal = Response::builder().status(StatusCode::BAD_REQUEST).header(CONNECTION, "close");
+        return Ok(refusal.body("exactly one Host header").into());
+    }
+    let remote = match door.proxies.client(peer.ip(), request.headers()) {
+        client if client == peer.ip() => peer,
+        // A proxy does not say its client's port.
+        client => SocketAddr::new(client, 0),
+    };
+    let request: Request = (request, local, RemoteAddr(remote.into()), door.scheme()).into();
+    let answered = tokio::time::timeout(REQUEST_WITHIN, endpoint.get_response(request)).await;
+    Ok(answered.unwrap_or_else(|_| Response::builder().status(StatusCode::REQUEST_TIMEOUT).finish()).into())
+}
+
+const REFUSED: &str = "hookyard_connections_refused_total";
+
+pub(super) fn describe() {
+    metrics::describe_counter!(REFUSED, "Connections closed before their first request, by the reason");
+}
+
+impl Refusal {
+    fn count(self) {
+        let reason = match self {
+            Self::ProxyHeader => "proxy_header",
+            Self::TooMany => "too_many_of_one_client",
+            Self::TlsHandshake => "tls_handshake",
+        };
+        metrics::counter!(REFUSED, "reason" => reason).increment(1);
+    }
+}
