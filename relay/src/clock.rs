@@ -22,6 +22,9 @@ struct Inner {
 /// Never reached: a row due then is parked.
 pub const NEVER: i64 = i64::MAX;
 
+/// The harness may begin in the past, up to a century ago. The boot-time clock grows with its offset all the same.
+const EARLIEST_OFFSET: i64 = if cfg!(any(test, feature = "test-support")) { -100 * 365 * 86_400_000 } else { 0 };
+
 impl Clock {
     /// Starts from the machine's wall clock; [`Clock::follow`] corrects it.
     #[must_use]
@@ -42,7 +45,7 @@ impl Clock {
     /// Time since the machine started, counting sleep and suspension: what leases are measured by.
     #[must_use]
     pub fn boot(&self) -> Duration {
-        boot_time() + Duration::from_millis(self.0.offset.load(Ordering::Relaxed).unsigned_abs())
+        boot_time() + Duration::from_millis(self.offset().abs_diff(EARLIEST_OFFSET))
     }
 
     /// What the harness adds to the database's clock, for the statements that read it themselves. 0 in production.
@@ -54,6 +57,12 @@ impl Clock {
     /// The database said that it was `database` (milliseconds since 1970) when the boot-time clock read `at`.
     pub fn follow(&self, database: i64, at: Duration) {
         self.0.base.store(database - millis(at), Ordering::Relaxed);
+    }
+
+    /// Moves the clock, as the harness would.
+    #[cfg(test)]
+    pub(crate) fn advance(&self, by: Duration) {
+        self.0.offset.fetch_add(millis(by), Ordering::Relaxed);
     }
 
     /// Every process of a test reads the same file, so they move together.
@@ -92,4 +101,21 @@ pub fn boot_time() -> Duration {
 
 fn millis(time: Duration) -> i64 {
     i64::try_from(time.as_millis()).expect("a time since 1970 fits")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_clock_goes_back_wherever_the_harness_begins() {
+        let clock = Clock::start();
+        let mut last = (i64::MIN, Duration::ZERO);
+        for offset in [-10 * 365 * 86_400_000, -60_000, -1, 0, 1, 60_000] {
+            clock.0.offset.store(offset, Ordering::Relaxed);
+            let present = (clock.now(), clock.boot());
+            assert!(present.0 > last.0 && present.1 > last.1, "{offset}: {present:?} after {last:?}");
+            last = present;
+        }
+    }
 }

@@ -9,6 +9,7 @@
 mod address;
 mod body;
 mod client;
+mod fetch;
 mod guard;
 mod resolver;
 mod response;
@@ -16,6 +17,7 @@ mod settings;
 
 pub use address::{Range, forbidden_range};
 pub use client::{Egress, EgressError, Outgoing, SendError};
+pub use fetch::{FetchError, Fetched};
 pub use guard::{Guard, OwnAddress, Refusal};
 pub use resolver::{LookingUp, Lookup, LookupError, SystemLookup};
 pub use response::Response;

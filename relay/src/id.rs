@@ -46,6 +46,7 @@ kinds! {
     Delivery DeliveryId "dlv" "a delivery",
     ApiKey ApiKeyId "key" "an API key",
     Credential CredentialId "crd" "a credential",
+    Rejection RejectionId "rej" "a rejection",
 }
 
 /// A `UUIDv7` that knows what it identifies.

@@ -6,6 +6,7 @@ use std::str::FromStr;
 use argon2::{Algorithm, Argon2, Params, PasswordHasher, PasswordVerifier, Version};
 use data_encoding::HEXLOWER;
 use secrecy::{ExposeSecret, SecretString};
+use uuid::Uuid;
 
 use crate::secret;
 
@@ -33,14 +34,15 @@ const SHA256: &str = "sha256$";
 const ARGON2ID: &str = "$argon2id$";
 
 impl Stored {
-    /// What is stored of a secret that a person chose. Takes about 60 ms of one core, off the async threads.
+    /// What is stored of a secret that a person chose. Takes about 60 ms of one core, off the async threads. `party` is
+    /// whose few places in the line are used: the tenant's that chose it.
     ///
     /// # Errors
     /// Too many others wait for the same.
-    pub async fn chosen(secret: &SecretString) -> Result<Self, Overloaded> {
+    pub async fn chosen(party: Uuid, secret: &SecretString) -> Result<Self, Overloaded> {
         let secret = secret.clone();
         let hash = move || argon2id().hash_password(secret.expose_secret().as_bytes());
-        let hash = line::shared().work(hash).await?;
+        let hash = line::shared().work(party, hash).await?;
         Ok(Self::Argon2id(hash.expect("only a secret beyond 4 GiB fails").to_string()))
     }
 
@@ -92,10 +94,10 @@ mod tests {
     #[tokio::test]
     async fn a_chosen_secret_is_stored_as_owasp_asks_and_each_time_otherwise() {
         let secret = SecretString::from("correct horse");
-        let stored = Stored::chosen(&secret).await.unwrap();
+        let stored = Stored::chosen(Uuid::nil(), &secret).await.unwrap();
         assert!(stored.to_string().starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{stored}");
         assert_eq!(stored.to_string().parse(), Ok(stored.clone()));
-        assert_ne!(Stored::chosen(&secret).await.unwrap(), stored);
+        assert_ne!(Stored::chosen(Uuid::nil(), &secret).await.unwrap(), stored);
     }
 
     #[test]

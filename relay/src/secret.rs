@@ -36,6 +36,21 @@ pub fn password() -> SecretString {
     SecretString::from(base32(&random_bytes::<20>()))
 }
 
+/// A new access token of our token server: `hky_at_` and 52 lower-case base32 digits (256 bits).
+#[must_use]
+pub fn access_token() -> SecretString {
+    SecretString::from(ACCESS_TOKEN.to_owned() + &base32(&random_bytes::<32>()))
+}
+
+const ACCESS_TOKEN: &str = "hky_at_";
+
+/// Whether a text could be an [`access_token`]: what could not is not worth a look-up.
+#[must_use]
+pub fn is_access_token(text: &[u8]) -> bool {
+    let is_digit = |byte: &u8| matches!(byte, b'a'..=b'z' | b'2'..=b'7');
+    text.strip_prefix(ACCESS_TOKEN.as_bytes()).is_some_and(|rest| rest.len() == 52 && rest.iter().all(is_digit))
+}
+
 /// What a generated secret is stored and looked up as: its SHA-256. Never for a secret that a person chose.
 #[must_use]
 pub fn fingerprint(secret: &[u8]) -> [u8; 32] {
@@ -75,6 +90,7 @@ mod tests {
             (|| api_key(KeyKind::Tenant), "hky_tk_", 52),
             (source_key, "", 32),
             (password, "", 32),
+            (access_token, "hky_at_", 52),
         ] {
             let secret = make();
             let text = secret.expose_secret();
@@ -82,6 +98,23 @@ mod tests {
             assert_eq!(random.len(), digits);
             assert!(random.bytes().all(|digit| matches!(digit, b'a'..=b'z' | b'2'..=b'7')), "{prefix}");
             assert_ne!(text, make().expose_secret());
+        }
+    }
+
+    #[test]
+    fn an_access_token_is_told_by_its_shape() {
+        let token = access_token();
+        let token = token.expose_secret();
+        for (text, could_be) in [
+            (token.to_owned(), true),
+            (format!("{token}a"), false),
+            (token[..58].to_owned(), false),
+            (token.to_uppercase(), false),
+            (token.replacen("hky_at_", "hky_tk_", 1), false),
+            (format!("{}1", &token[..58]), false),
+            (String::new(), false),
+        ] {
+            assert_eq!(is_access_token(text.as_bytes()), could_be, "{text}");
         }
     }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::HeaderMap;
-use reqwest::{Client, ClientBuilder, redirect, retry, tls};
+use reqwest::{Client, ClientBuilder, RequestBuilder, redirect, retry, tls};
 use url::{Host, Url};
 
 use super::body::{Fenced, MayWrite};
@@ -99,33 +99,37 @@ impl Egress {
     /// # Errors
     /// There was no answer.
     pub async fn send(&self, request: Outgoing) -> Result<Response, SendError> {
-        let url = self.guard.check_url(&request.url).map_err(SendError::Refused)?;
+        let url = self.check_url(&request.url)?;
         let timeout = request.timeout;
         tokio::time::timeout(timeout, self.answer(url, request)).await.map_err(|_| SendError::TimedOut)?
     }
 
     async fn answer(&self, url: Url, request: Outgoing) -> Result<Response, SendError> {
-        let port = url.port_or_known_default().unwrap_or(UNLISTED);
-        let client = self.client_for(&url, port);
         let (body, closed) = body(request.body, request.may_write)?;
-        let sent = client.post(url).headers(request.headers).body(body).send().await;
-        let response = sent.map_err(|error| match refusal_in(&error) {
-            _ if closed.load(Ordering::Relaxed) => SendError::Fenced,
-            Some(Refusal::Port(_)) => SendError::Refused(Refusal::Port(port)),
-            Some(Refusal::Address { address, range }) => {
-                tracing::info!(%address, %range, "a destination's name leads to an address that is not public");
-                SendError::Refused(Refusal::LeadsInside)
-            }
-            Some(refusal) => SendError::Refused(refusal),
-            None if is_exhausted(&error) => SendError::Exhausted,
-            None if error.is_timeout() => SendError::TimedOut,
-            None => SendError::Unreachable(story(&error.without_url())),
-        })?;
+        let sent = self.dial(url, |client, url| client.post(url).headers(request.headers).body(body)).await;
+        let response = sent.map_err(|error| if closed.load(Ordering::Relaxed) { SendError::Fenced } else { error })?;
+        Ok(Response::read(response).await)
+    }
+
+    /// Sends what is built for a URL that was judged. Of the answer, only the head has been read.
+    pub(super) async fn dial(
+        &self,
+        url: Url,
+        build: impl FnOnce(&Client, Url) -> RequestBuilder,
+    ) -> Result<reqwest::Response, SendError> {
+        let port = url.port_or_known_default().unwrap_or(UNLISTED);
+        let sent = build(self.client_for(&url, port), url).send().await;
+        let response = sent.map_err(|error| failure(error, port))?;
         // The resolver has judged this address already; if it ever fails, an answer was reached around it.
         if let Some(remote) = response.remote_addr() {
             self.guard.check_address(remote.ip(), port).map_err(SendError::Refused)?;
         }
-        Ok(Response::read(response).await)
+        Ok(response)
+    }
+
+    /// See [`Guard::check_url`].
+    pub(super) fn check_url(&self, url: &str) -> Result<Url, SendError> {
+        self.guard.check_url(url).map_err(SendError::Refused)
     }
 
     fn client_for(&self, url: &Url, port: u16) -> &Client {
@@ -135,6 +139,12 @@ impl Egress {
             Some(client) if !is_judged && !self.guard.is_listed(port) => client,
             _ => &self.listed,
         }
+    }
+}
+
+impl std::fmt::Debug for Egress {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.write_str("Egress")
     }
 }
 
@@ -177,6 +187,21 @@ fn body(bytes: Bytes, may_write: MayWrite) -> Result<(reqwest::Body, Arc<AtomicB
     Ok((reqwest::Body::wrap(body), closed))
 }
 
+/// What a failed request to this port came to.
+pub(super) fn failure(error: reqwest::Error, port: u16) -> SendError {
+    match refusal_in(&error) {
+        Some(Refusal::Port(_)) => SendError::Refused(Refusal::Port(port)),
+        Some(Refusal::Address { address, range }) => {
+            tracing::info!(%address, %range, "a destination's name leads to an address that is not public");
+            SendError::Refused(Refusal::LeadsInside)
+        }
+        Some(refusal) => SendError::Refused(refusal),
+        None if is_exhausted(&error) => SendError::Exhausted,
+        None if error.is_timeout() => SendError::TimedOut,
+        None => SendError::Unreachable(story(&error.without_url())),
+    }
+}
+
 /// The guard's own refusal, where it hides in the causes of a failed connection.
 fn refusal_in(error: &(dyn Error + 'static)) -> Option<Refusal> {
     causes(error).find_map(|error| error.downcast_ref().cloned())
@@ -200,4 +225,4 @@ fn causes<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 use tokio::sync::OnceCell;
+use uuid::Uuid;
 
 use super::line::{self, Line, Overloaded};
 use super::{Stored, argon2id_matches};
@@ -53,25 +54,40 @@ impl Verifier {
         Self { line, key: random_bytes(), matched: moka::sync::Cache::new(MAX_REMEMBERED), asked: Mutex::default() }
     }
 
-    /// Whether `presented` is the stored secret. `now_ms` is in milliseconds since 1970.
+    /// Whether `presented` is the stored secret. `now_ms` is in milliseconds since 1970; `party` is whose few places in
+    /// the line are used: the source's at which it was presented.
     ///
     /// # Errors
     /// Nothing could be found out because too many others wait: answer 503, not 401.
-    pub async fn verify(&self, stored: &Stored, presented: &[u8], now_ms: i64) -> Result<bool, Overloaded> {
-        let phc = match stored {
-            Stored::Sha256(digest) => return Ok(equal(digest, &fingerprint(presented))),
-            Stored::Argon2id(phc) => phc,
-        };
-        let pair = self.pair(phc, presented);
-        let is_recent = |matched: i64| (0..REMEMBERED_MS).contains(&now_ms.saturating_sub(matched));
-        if self.matched.get(&pair).is_some_and(is_recent) {
-            return Ok(true);
+    pub async fn verify(
+        &self,
+        party: Uuid,
+        stored: &Stored,
+        presented: &[u8],
+        now_ms: i64,
+    ) -> Result<bool, Overloaded> {
+        if let Some(known) = self.knows(stored, presented, now_ms) {
+            return Ok(known);
         }
-        let matches = self.find_out(pair, phc, presented).await?;
+        let Stored::Argon2id(phc) = stored else { return Ok(false) };
+        let pair = self.pair(phc, presented);
+        let matches = self.find_out(party, pair, presented, phc).await?;
         if matches {
             self.matched.insert(pair, now_ms);
         }
         Ok(matches)
+    }
+
+    /// What can be said without the slow hash: all about a secret that we made, and that a chosen one matched lately. To
+    /// be asked of all candidates before any is verified.
+    #[must_use]
+    pub fn knows(&self, stored: &Stored, presented: &[u8], now_ms: i64) -> Option<bool> {
+        let phc = match stored {
+            Stored::Sha256(digest) => return Some(equal(digest, &fingerprint(presented))),
+            Stored::Argon2id(phc) => phc,
+        };
+        let is_recent = |matched: i64| (0..REMEMBERED_MS).contains(&now_ms.saturating_sub(matched));
+        self.matched.get(&self.pair(phc, presented)).is_some_and(is_recent).then_some(true)
     }
 
     /// Takes as long as [`Verifier::verify`] of a wrong secret: for names that nobody has, so that the time of the
@@ -79,16 +95,16 @@ impl Verifier {
     ///
     /// # Errors
     /// As [`Verifier::verify`], and to be answered the same.
-    pub async fn decoy(&self, presented: &[u8]) -> Result<(), Overloaded> {
-        self.find_out(self.pair(NOBODYS, presented), NOBODYS, presented).await.map(|_| ())
+    pub async fn decoy(&self, party: Uuid, presented: &[u8]) -> Result<(), Overloaded> {
+        self.find_out(party, self.pair(NOBODYS, presented), presented, NOBODYS).await.map(|_| ())
     }
 
     /// The slow hash, once for all who ask the same at the same time.
-    async fn find_out(&self, pair: Pair, phc: &str, presented: &[u8]) -> Result<bool, Overloaded> {
+    async fn find_out(&self, party: Uuid, pair: Pair, presented: &[u8], phc: &str) -> Result<bool, Overloaded> {
         let asked = Asked::join(self, pair);
         let hash = || {
             let (phc, presented) = (phc.to_owned(), presented.to_vec());
-            self.line.work(move || argon2id_matches(&phc, &presented))
+            self.line.work(party, move || argon2id_matches(&phc, &presented))
         };
         asked.answer.get_or_try_init(hash).await.copied()
     }
@@ -143,13 +159,14 @@ mod tests {
     use crate::password::argon2id;
 
     const NOW: i64 = 1_700_000_000_000;
+    const PARTY: Uuid = Uuid::nil();
 
     fn verifier(at_work: usize, max_waiting: usize) -> Verifier {
         Verifier::in_line(Arc::new(Line::new(at_work, max_waiting)))
     }
 
     async fn chosen(secret: &str) -> Stored {
-        Stored::chosen(&SecretString::from(secret)).await.unwrap()
+        Stored::chosen(PARTY, &SecretString::from(secret)).await.unwrap()
     }
 
     #[tokio::test]
@@ -162,7 +179,11 @@ mod tests {
             {
                 // Twice: the second answer may come from memory.
                 for _ in 0..2 {
-                    assert_eq!(verifier.verify(&stored, presented.as_bytes(), NOW).await, Ok(good), "{presented}");
+                    assert_eq!(
+                        verifier.verify(PARTY, &stored, presented.as_bytes(), NOW).await,
+                        Ok(good),
+                        "{presented}"
+                    );
                 }
             }
         }
@@ -172,8 +193,8 @@ mod tests {
     async fn a_match_is_remembered_for_a_minute_and_a_mismatch_not_at_all() {
         let stored = chosen("right").await;
         let mut verifier = verifier(1, 1);
-        assert_eq!(verifier.verify(&stored, b"right", NOW).await, Ok(true));
-        assert_eq!(verifier.verify(&stored, b"wrong", NOW).await, Ok(false));
+        assert_eq!(verifier.verify(PARTY, &stored, b"right", NOW).await, Ok(true));
+        assert_eq!(verifier.verify(PARTY, &stored, b"wrong", NOW).await, Ok(false));
         // From here on nobody is let into the line: what is answered is remembered.
         verifier.line = Arc::new(Line::new(0, 0));
         for (presented, now, answer) in [
@@ -183,9 +204,21 @@ mod tests {
             ("right", NOW - 1, Err(Overloaded)),
             ("wrong", NOW, Err(Overloaded)),
         ] {
-            assert_eq!(verifier.verify(&stored, presented.as_bytes(), now).await, answer, "{presented} {now}");
+            assert_eq!(verifier.verify(PARTY, &stored, presented.as_bytes(), now).await, answer, "{presented} {now}");
         }
-        assert_eq!(verifier.verify(&chosen("right").await, b"right", NOW).await, Err(Overloaded));
+        assert_eq!(verifier.verify(PARTY, &chosen("right").await, b"right", NOW).await, Err(Overloaded));
+    }
+
+    #[tokio::test]
+    async fn what_is_known_needs_no_hash() {
+        let (slow, generated) = (chosen("right").await, Stored::generated(&SecretString::from("right")));
+        let verifier = verifier(1, 1);
+        assert_eq!(verifier.knows(&generated, b"right", NOW), Some(true));
+        assert_eq!(verifier.knows(&generated, b"wrong", NOW), Some(false));
+        assert_eq!(verifier.knows(&slow, b"right", NOW), None);
+        assert_eq!(verifier.verify(PARTY, &slow, b"right", NOW).await, Ok(true));
+        assert_eq!(verifier.knows(&slow, b"right", NOW), Some(true));
+        assert_eq!(verifier.knows(&slow, b"wrong", NOW), None);
     }
 
     #[tokio::test]
@@ -196,7 +229,7 @@ mod tests {
         for (presented, answer) in [("right", true), ("wrong", false)] {
             let ask = |_| {
                 let (verifier, stored) = (Arc::clone(&verifier), Arc::clone(&stored));
-                tokio::spawn(async move { verifier.verify(&stored, presented.as_bytes(), NOW).await })
+                tokio::spawn(async move { verifier.verify(PARTY, &stored, presented.as_bytes(), NOW).await })
             };
             for asked in (0..50).map(ask).collect::<Vec<_>>() {
                 assert_eq!(asked.await.unwrap(), Ok(answer));
@@ -209,7 +242,7 @@ mod tests {
     async fn who_walks_away_leaves_the_question_to_the_others() {
         let stored = chosen("right").await;
         let verifier = verifier(2, 0);
-        let mut first = Box::pin(verifier.verify(&stored, b"right", NOW));
+        let mut first = Box::pin(verifier.verify(PARTY, &stored, b"right", NOW));
         tokio::select! {
             biased;
             _ = &mut first => panic!("a hash takes longer than one poll"),
@@ -217,7 +250,7 @@ mod tests {
         }
         drop(first);
         assert!(verifier.asked.lock().unwrap().is_empty());
-        assert_eq!(verifier.verify(&stored, b"right", NOW).await, Ok(true));
+        assert_eq!(verifier.verify(PARTY, &stored, b"right", NOW).await, Ok(true));
     }
 
     #[tokio::test]
@@ -227,7 +260,7 @@ mod tests {
         assert_eq!(phc(NOBODYS), phc(&stored.to_string()));
         assert_eq!(NOBODYS.parse::<Stored>(), Ok(Stored::Argon2id(NOBODYS.to_owned())));
         assert_eq!(argon2id().params().m_cost(), 19 * 1024);
-        assert_eq!(Verifier::new().decoy(b"anything").await, Ok(()));
-        assert_eq!(verifier(0, 0).decoy(b"anything").await, Err(Overloaded));
+        assert_eq!(Verifier::new().decoy(PARTY, b"anything").await, Ok(()));
+        assert_eq!(verifier(0, 0).decoy(PARTY, b"anything").await, Err(Overloaded));
     }
 }

@@ -1,34 +1,46 @@
 //! Any sender that has no preset of its own.
 
-use super::{Authentication, Extracted, Places, Preset};
+use super::{Authentication, Dedupe, Places, Preset};
 
-pub(super) const PRESET: Preset = Preset {
+pub(super) static PRESET: Preset = Preset {
     name: "generic",
     title: "Any sender",
     description: "Takes requests of any shape and keeps them as they are.",
     notes: &[
-        "Say in the source's `verification` how its requests are to be verified: `credentials`, or `none` if the secret URL is to be enough.",
-        "No type is read from these events, so only the pattern `*` matches them.",
+        "Say in the source's `verification` how its requests are to be verified; `none` if the secret URL is to be enough.",
+        "Say in the source's `extract` where type, id and time of an event stand; without it only the pattern `*` matches.",
     ],
-    authentication: &[Authentication::None, Authentication::Basic],
-    default_verification: None,
+    authentication: &[
+        Authentication::None,
+        Authentication::Basic,
+        Authentication::Oauth2Client,
+        Authentication::ApiKey,
+        Authentication::Bearer,
+        Authentication::Hmac,
+        Authentication::PublicKey,
+        Authentication::VerifyToken,
+        Authentication::Jwt,
+    ],
+    schemes: &[],
     source_addresses: &[],
     handshakes: &[],
-    extract: Places { event_type: None, derived_type: None, external_id: None, occurred_at: None, request_id: None },
+    forward_headers: &[],
+    extract: Places::NONE,
+    dedupe: Dedupe::BY_ID,
     event_types: &[],
-    read: |_| Extracted::default(),
+    sample: "{}",
+    refine: None,
 };
 
 #[cfg(test)]
 mod tests {
-    use super::super::Inbound;
+    use super::super::tests::inbound;
+    use super::super::{Extract, Extracted};
     use super::*;
 
     #[test]
     fn nothing_is_read_from_an_event() {
-        let headers = [("X-Event-Type".to_owned(), b"a".to_vec())];
         let body = br#"{"id": "1", "type": "a", "event": "b", "requestId": "r"}"#;
-        let inbound = Inbound { headers: &headers, query: Some("type=a"), body };
-        assert_eq!(PRESET.extract(&inbound), Extracted::default());
+        assert_eq!(Extract::default().read(&PRESET, &inbound(body)), Extracted::default());
     }
 }

@@ -1,60 +1,54 @@
 //! Ondato: identity verification of persons (KYC) and of companies (KYB).
 
-use super::extract::{Members, text, time};
-use super::{Authentication, Extracted, Inbound, Places, Preset, Verification};
+use super::{Authentication, Dedupe, Places, Preset, Scheme};
+use crate::verification::Verification;
 
 mod event_types;
 
-pub(super) const PRESET: Preset = Preset {
+pub(super) static PRESET: Preset = Preset {
     name: "ondato",
     title: "Ondato",
     description: "Identity verification of persons and companies.",
     notes: &[
-        "Give Ondato's support the source's URL, the events you want, and a user name and password made under the source's credentials.",
+        "Give Ondato's support the source's URL, the events you want, and a credential of the source: a user name and password (`basic`), or a client id, client secret and token URL (`oauth2_client`).",
         "Events may arrive out of order: compare `occurred_at`.",
         "Nothing is signed: the credential and the source addresses prove the sender. The addresses have changed before: compare them with the `remote_address` of events rather than trust them alone.",
         "Types `IdentityVerification.*` were called `Idv.*` in earlier versions; the first letter of a key may be in either case.",
     ],
-    authentication: &[Authentication::Basic],
-    default_verification: Some(Verification::Credentials),
+    authentication: &[Authentication::Basic, Authentication::Oauth2Client],
+    schemes: &[Scheme { name: "credentials", is_default: true, verification: Verification::Credentials {} }],
     source_addresses: &["20.31.227.231", "20.76.229.117", "20.76.229.248", "213.226.187.101"],
     handshakes: &[],
+    forward_headers: &[],
     extract: Places {
         event_type: Some("json:/Type or json:/type"),
         derived_type: None,
         external_id: Some("json:/Id or json:/id"),
         occurred_at: Some("json:/CreatedUtc or json:/createdUtc"),
         request_id: None,
+        attributes: &[("application_id", "json:/ApplicationId or json:/applicationId")],
     },
+    dedupe: Dedupe::BY_ID,
     event_types: event_types::EVENT_TYPES,
-    read,
+    sample: "{}",
+    refine: None,
 };
-
-/// Both spellings that the versions of Ondato's document have.
-const NAMES: &[&str] = &["Id", "id", "Type", "type", "CreatedUtc", "createdUtc"];
-
-fn read(inbound: &Inbound<'_>) -> Extracted {
-    let members = Members::of(inbound.body, NAMES);
-    let either = |upper, lower| members.get(upper).or_else(|| members.get(lower));
-    Extracted {
-        event_type: text(either("Type", "type")),
-        external_id: text(either("Id", "id")),
-        occurred_at: time(either("CreatedUtc", "createdUtc")),
-        ..Extracted::default()
-    }
-}
 
 #[cfg(test)]
 mod tests {
+    use super::super::Extracted;
+    use super::super::tests::inbound;
     use super::*;
 
     fn read(body: &str) -> Extracted {
-        PRESET.extract(&Inbound { headers: &[], query: None, body: body.as_bytes() })
+        let extracted =
+            super::super::Extract::of(&PRESET, &Default::default()).read(&PRESET, &inbound(body.as_bytes()));
+        Extracted { attributes: Vec::new(), ..extracted }
     }
 
     #[test]
     fn the_documents_own_sample_is_read() {
-        let form = PRESET.event_type("Form.Created").unwrap().sample();
+        let form = PRESET.event_type("Form.Created").unwrap().samples[0];
         let expected = Extracted {
             event_type: Some("Form.Created".into()),
             external_id: Some("45a51829-965c-49ac-8fbb-940aa3d8486f".into()),
@@ -74,7 +68,7 @@ mod tests {
     fn the_parts_stand_alone() {
         for (body, event_type, external_id, occurred_at) in [
             (r#"{"Type": "Idv.StatusChanged", "Id": "1"}"#, Some("Idv.StatusChanged"), Some("1"), None),
-            (r#"{"Type": 5, "Id": "1", "CreatedUtc": "soon"}"#, None, Some("1"), None),
+            (r#"{"Type": [5], "Id": "1", "CreatedUtc": "soon"}"#, None, Some("1"), None),
             (r#"{"type": "a", "Type": "b", "id": "1", "Id": "2"}"#, Some("b"), Some("2"), None),
             (r#"{"TYPE": "a", "ID": "1"}"#, None, None, None),
             (r#"{"Payload": {"id": "1", "Type": "a"}}"#, None, None, None),

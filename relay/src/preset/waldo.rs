@@ -1,80 +1,108 @@
 //! Waldo: identity, fraud and document checks.
 
-use serde_json::Value;
+use serde::Deserialize;
+use serde_json::value::RawValue;
 
-use super::extract::{Members, text};
-use super::{Authentication, Extracted, Inbound, Places, Preset};
+use super::extract::storable;
+use super::{Authentication, Dedupe, DedupeBy, Extracted, Places, Preset};
+use crate::inbound::Inbound;
+use crate::json;
 
 mod event_types;
 
-pub(super) const PRESET: Preset = Preset {
+pub(super) static PRESET: Preset = Preset {
     name: "waldo",
     title: "Waldo",
     description: "Identity, fraud and document checks of customers.",
     notes: &[
         "Enter the source's URL on the page `API Integration` of Waldo's dashboard; it has a tool that sends a test.",
         "Waldo signs nothing and documents no credential: the secret URL is what proves the sender. Say so with the `verification` `none`, or `credentials` if your requests carry one.",
-        "No event has an id of its own, so a repeat cannot be told from a new event.",
+        "No event has an id of its own, so a repeat is taken for a new event; `dedupe` by `body`, with a short window, takes what is the same byte by byte for one.",
+        "The type is `event`; where that is missing it is told by the shape: a boolean `flag` is `flag`, an `evaluation` without `validation` is `evaluation`.",
         "An event that answers to a call of the API carries the `requestId` that the call returned; one that began in the dashboard carries none.",
         "Where an event has an evaluation, patterns also match `evaluation.<type>.<status>`: type kyc, fraud or document; status initiated, in_progress, completed or failed.",
     ],
-    authentication: &[Authentication::None, Authentication::Basic],
-    default_verification: None,
+    authentication: &[Authentication::None, Authentication::Basic, Authentication::ApiKey],
+    schemes: &[],
     source_addresses: &[],
     handshakes: &[],
+    forward_headers: &[],
     extract: Places {
-        event_type: Some(
-            "json:/event, else by shape: a boolean json:/flag is `flag`; json:/evaluation without json:/validation is `evaluation`",
-        ),
+        event_type: Some("json:/event"),
         derived_type: Some("evaluation.{json:/evaluation/type}.{json:/evaluation/status}"),
         external_id: None,
         occurred_at: None,
         request_id: Some("json:/requestId"),
+        attributes: &[
+            ("evaluation_type", "json:/evaluation/type"),
+            ("evaluation_status", "json:/evaluation/status"),
+            ("customer_id", "json:/customerId"),
+            ("external_customer_id", "json:/externalId"),
+        ],
     },
+    dedupe: Dedupe { by: DedupeBy::None, window_s: 300 },
     event_types: event_types::EVENT_TYPES,
-    read,
+    sample: "{}",
+    refine: Some(refine),
 };
 
-const NAMES: &[&str] = &["event", "flag", "evaluation", "validation", "requestId"];
+/// What the shape of an event tells. The values stay text: only their kinds matter.
+#[derive(Default, Deserialize)]
+struct Shape<'a> {
+    #[serde(borrow, default)]
+    event: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    flag: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    evaluation: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    validation: Option<&'a RawValue>,
+}
 
-fn read(inbound: &Inbound<'_>) -> Extracted {
-    let members = Members::of(inbound.body, NAMES);
-    let event_type = match members.get("event") {
-        None | Some(Value::Null) => by_shape(&members).map(str::to_owned),
-        event => text(event),
-    };
-    Extracted {
-        event_type,
-        derived_type: members.get("evaluation").and_then(derived_type),
-        request_id: text(members.get("requestId")),
-        ..Extracted::default()
+#[derive(Deserialize)]
+struct Evaluation {
+    r#type: String,
+    status: String,
+}
+
+fn refine(inbound: &Inbound<'_>, extracted: &mut Extracted) {
+    let Some(shape) = str::from_utf8(json::unmarked(inbound.body)).ok().and_then(object::<Shape<'_>>) else { return };
+    if shape.event.is_none() {
+        extracted.event_type = by_shape(&shape).map(str::to_owned);
     }
+    extracted.derived_type = shape.evaluation.and_then(derived_type);
 }
 
 /// What an event without a type must be; nothing if it could be two things. An evaluation with a validation could be an
 /// `onboard` as well.
-fn by_shape(members: &Members) -> Option<&'static str> {
-    let is_flag = members.get("flag").is_some_and(Value::is_boolean);
-    let is_evaluated = members.get("evaluation").is_some_and(Value::is_object);
-    let is_validated = members.get("validation").is_some_and(Value::is_object);
-    match (is_flag, is_evaluated, is_validated) {
+fn by_shape(shape: &Shape<'_>) -> Option<&'static str> {
+    let begins = |value: Option<&RawValue>, letters: &[u8]| {
+        value.and_then(|value| value.get().bytes().next()).is_some_and(|first| letters.contains(&first))
+    };
+    match (begins(shape.flag, b"tf"), begins(shape.evaluation, b"{"), begins(shape.validation, b"{")) {
         (true, false, false) => Some("flag"),
         (false, true, false) => Some("evaluation"),
         _ => None,
     }
 }
 
-fn derived_type(evaluation: &Value) -> Option<String> {
-    let (kind, status) = (text(evaluation.get("type"))?, text(evaluation.get("status"))?);
-    text(Some(&format!("evaluation.{kind}.{status}").into()))
+fn derived_type(evaluation: &RawValue) -> Option<String> {
+    let Evaluation { r#type, status } = object(evaluation.get())?;
+    storable(format!("evaluation.{}.{}", storable(r#type)?, storable(status)?))
+}
+
+/// By the names of its members: a list would be read by their order.
+fn object<'a, T: Deserialize<'a>>(text: &'a str) -> Option<T> {
+    text.trim_ascii_start().starts_with('{').then(|| serde_json::from_str(text).ok())?
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::tests::inbound;
     use super::*;
 
     fn read(body: &str) -> Extracted {
-        PRESET.extract(&Inbound { headers: &[], query: None, body: body.as_bytes() })
+        super::super::Extract::of(&PRESET, &Default::default()).read(&PRESET, &inbound(body.as_bytes()))
     }
 
     #[test]
@@ -91,7 +119,8 @@ mod tests {
             (r#"{"evaluation": {}, "validation": {}}"#, None),
             (r#"{"evaluation": "kyc"}"#, None),
             (r#"{"validation": {}}"#, None),
-            (r#"{"event": 7, "flag": true}"#, None),
+            (r#"{"event": [7], "flag": true}"#, None),
+            ("[null, true, null, null]", None),
             (r#"{"event": "", "flag": true}"#, None),
             ("{}", None),
             ("not json", None),
@@ -129,7 +158,7 @@ mod tests {
         for (body, request_id) in [
             (r#"{"event": "onboard", "requestId": "a1B2c3D4e5"}"#, Some("a1B2c3D4e5")),
             (r#"{"event": "onboard", "requestId": null}"#, None),
-            (r#"{"event": "onboard", "requestId": 12}"#, None),
+            (r#"{"event": "onboard", "requestId": [12]}"#, None),
             (r#"{"event": "onboard", "evaluation": {"requestId": "x"}}"#, None),
             (r#"{"event": "onboard"}"#, None),
         ] {

@@ -12,17 +12,17 @@ use super::*;
 use crate::egress::{EgressSettings, LookingUp};
 
 /// Takes one request after the other and gives each the same answer.
-struct Receiver {
-    url: String,
+pub(in crate::egress) struct Receiver {
+    pub(in crate::egress) url: String,
     requests: Arc<Mutex<Vec<String>>>,
-    connections: Arc<AtomicUsize>,
+    pub(in crate::egress) connections: Arc<AtomicUsize>,
 }
 
 /// Ends an answer after which nothing more comes, and no end either.
 const UNFINISHED: &[u8] = b"\0";
 
 impl Receiver {
-    async fn answering(answer: impl Into<Vec<u8>>) -> Self {
+    pub(in crate::egress) async fn answering(answer: impl Into<Vec<u8>>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}/hook", listener.local_addr().unwrap());
         let receiver = Self { url, requests: Arc::default(), connections: Arc::default() };
@@ -45,7 +45,7 @@ impl Receiver {
         receiver
     }
 
-    fn requests(&self) -> Vec<String> {
+    pub(in crate::egress) fn requests(&self) -> Vec<String> {
         self.requests.lock().unwrap().clone()
     }
 
@@ -84,14 +84,14 @@ impl Lookup for Names {
     }
 }
 
-fn egress(allow: &[&str], names: &[&str]) -> Egress {
+pub(in crate::egress) fn egress(allow: &[&str], names: &[&str]) -> Egress {
     let allow = allow.iter().map(|net| net.parse().unwrap()).collect();
     let settings = EgressSettings { allow, http: true, ..EgressSettings::default() };
     let names = Names(names.iter().map(|address| address.parse().unwrap()).collect());
     Egress::new(Arc::new(Guard::new(&settings, Vec::new())), Arc::new(names)).unwrap()
 }
 
-fn local() -> Egress {
+pub(in crate::egress) fn local() -> Egress {
     egress(&["127.0.0.0/8"], &["127.0.0.1"])
 }
 
