@@ -6,6 +6,10 @@ use sea_orm::entity::prelude::*;
 use sea_orm::{Condition, IntoActiveModel, QueryOrder, QuerySelect};
 use serde::de::DeserializeOwned;
 
+mod origin;
+
+pub use origin::{Origin, USUAL_WAIT_S};
+
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "subscription")]
 pub struct Model {
@@ -18,6 +22,10 @@ pub struct Model {
     pub source_ids: Option<String>,
     /// A JSON array.
     pub event_types: String,
+    /// See [`Model::origin`].
+    pub origin: String,
+    /// Seconds, where they mean something.
+    pub origin_wait_s: Option<i16>,
     pub enabled: bool,
     pub version: i64,
     pub created_at: i64,
@@ -36,15 +44,23 @@ pub struct Rule {
     /// None for all sources.
     pub source_ids: Option<Vec<SourceId>>,
     pub event_types: Vec<Pattern>,
+    pub origin: Origin,
     pub enabled: bool,
 }
 
 impl Rule {
-    /// Whether an event of this source and type (and the finer type that its preset derived) is wanted.
+    /// Whether an event of this source, type (and the finer type that its preset derived) and request is wanted.
     #[must_use]
-    pub fn matches(&self, source: Option<SourceId>, event_type: Option<&str>, derived: Option<&str>) -> bool {
+    pub fn matches(
+        &self,
+        source: Option<SourceId>,
+        event_type: Option<&str>,
+        derived: Option<&str>,
+        request_id: Option<&str>,
+    ) -> bool {
         let from_here = self.source_ids.as_ref().is_none_or(|ids| source.is_some_and(|source| ids.contains(&source)));
-        self.enabled && from_here && self.event_types.iter().any(|pattern| pattern.matches_either(event_type, derived))
+        let is_of_type = || self.event_types.iter().any(|pattern| pattern.matches_either(event_type, derived));
+        self.enabled && from_here && self.origin.admits(request_id) && is_of_type()
     }
 }
 
@@ -69,12 +85,18 @@ impl Model {
         read(&self.event_types)
     }
 
+    /// Who must have begun what an event tells of.
+    pub fn origin(&self) -> Result<Origin, DbErr> {
+        Origin::read(&self.origin, self.origin_wait_s)
+    }
+
     fn rule(&self) -> Result<Rule, DbErr> {
         Ok(Rule {
             id: self.id(),
             destination_id: self.destination(),
             source_ids: self.sources()?,
             event_types: self.patterns()?,
+            origin: self.origin()?,
             enabled: self.enabled,
         })
     }
@@ -157,9 +179,10 @@ mod tests {
             destination_id: DestinationId::at(1),
             source_ids: sources,
             event_types: types.iter().map(|text| text.parse().unwrap()).collect(),
+            origin: Origin::WithRequestId,
             enabled,
         };
-        let from = |rule: &Rule, source| rule.matches(source, Some("a.b"), Some("c.d"));
+        let from = |rule: &Rule, source| rule.matches(source, Some("a.b"), Some("c.d"), Some("r"));
         for (rule, source, wanted) in [
             (rule(None, &["*"], true), Some(here), true),
             (rule(None, &["*"], true), None, true),
@@ -174,6 +197,7 @@ mod tests {
             (rule(None, &[], true), Some(here), false),
         ] {
             assert_eq!(from(&rule, source), wanted, "{rule:?} {source:?}");
+            assert!(!rule.matches(source, Some("a.b"), Some("c.d"), None), "without a request: {rule:?} {source:?}");
         }
     }
 

@@ -3,13 +3,14 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use entity::DbErr;
 use entity::attempt::Outcome;
 use entity::configuration::Configuration;
-use entity::delivery::State;
-use entity::destination;
+use entity::delivery::{State, Trigger};
 use entity::finish::AttemptLog;
+use entity::pending::Due;
+use entity::subscription::Origin;
 use entity::work::Work;
+use entity::{Database, DbErr, destination, own_request};
 use relay::clock::Clock;
 use relay::egress::{Egress, Outgoing, Response, SendError};
 use relay::id::DestinationId;
@@ -23,6 +24,7 @@ use crate::schedule::{Ended, Start};
 
 /// What every attempt of this process shares.
 pub(crate) struct Sender {
+    pub(crate) db: Database,
     pub(crate) configuration: Arc<Configuration>,
     pub(crate) keyring: Arc<Keyring>,
     pub(crate) egress: Egress,
@@ -35,6 +37,8 @@ pub(crate) struct Sender {
 enum Fault {
     #[error("the configuration could not be read")]
     Configuration(#[source] DbErr),
+    #[error("the tenant's own requests could not be read")]
+    OwnRequests(#[source] DbErr),
     #[error("a secret of destination {0} could not be opened")]
     Sealed(DestinationId, #[source] OpenError),
 }
@@ -81,12 +85,7 @@ impl Sender {
         let found =
             self.configuration.destination(due.tenant_id, due.destination_id).await.map_err(Fault::Configuration)?;
         let Some(destination) = found else { return Err(cancelled("destination deleted").into()) };
-        if let Some(subscription) = due.subscription_id {
-            let rules = self.configuration.subscriptions(due.tenant_id).await.map_err(Fault::Configuration)?;
-            if !rules.iter().any(|rule| rule.id == subscription) {
-                return Err(cancelled("subscription deleted").into());
-            }
-        }
+        let origin = self.origin(due).await?;
         if destination.state() != destination::State::Active {
             return Err(Ended::Held.into());
         }
@@ -94,11 +93,44 @@ impl Sender {
         if work.hops > MOST_HOPS {
             return Err(failed("loop").into());
         }
+        if is_judged(due, origin) && self.is_own(due, work).await? {
+            return Err(filtered("own request").into());
+        }
         let policy = destination.retry_policy();
-        Ok((self.outgoing(start, &destination, work)?, policy))
+        let passed_on = self.passed_on(due, work).await?;
+        Ok((self.outgoing(start, &destination, work, passed_on)?, policy))
     }
 
-    fn outgoing(&self, start: &Start, destination: &destination::Model, work: &Work) -> Result<Outgoing, Fault> {
+    /// Whose events the delivery's subscription wants; a test, or a replay that was forced, wants any.
+    async fn origin(&self, due: &Due) -> Result<Origin, Unsent> {
+        let Some(subscription) = due.subscription_id else { return Ok(Origin::Any) };
+        let rules = self.configuration.subscriptions(due.tenant_id).await.map_err(Fault::Configuration)?;
+        let rule = rules.iter().find(|rule| rule.id == subscription);
+        rule.map(|rule| rule.origin).ok_or_else(|| cancelled("subscription deleted").into())
+    }
+
+    /// Whether the event answers to a request that the tenant registered. Asked of the database itself: the registration
+    /// may have been committed a moment ago.
+    async fn is_own(&self, due: &Due, work: &Work) -> Result<bool, Fault> {
+        let Some(request) = &work.request_id else { return Ok(false) };
+        let own = own_request::is_own(&self.db.steady, due.tenant_id, work.source_id, request, self.clock.now()).await;
+        own.map_err(Fault::OwnRequests)
+    }
+
+    /// Which of the provider's headers go along; none once the source is gone.
+    async fn passed_on(&self, due: &Due, work: &Work) -> Result<Vec<String>, Fault> {
+        let Some(source) = work.source_id else { return Ok(Vec::new()) };
+        let source = self.configuration.source(due.tenant_id, source).await.map_err(Fault::Configuration)?;
+        Ok(source.map(|source| source.forwarded()).unwrap_or_default())
+    }
+
+    fn outgoing(
+        &self,
+        start: &Start,
+        destination: &destination::Model,
+        work: &Work,
+        passed_on: Vec<String>,
+    ) -> Result<Outgoing, Fault> {
         let (due, epoch, now) = (&start.due, start.epoch, self.clock.now());
         let sealed = |error| Fault::Sealed(due.destination_id, error);
         let auth = destination::open_auth(&self.keyring, destination).map_err(sealed)?;
@@ -109,6 +141,7 @@ impl Sender {
             attempt: number(start),
             now,
             span: relay::secret::random_bytes(),
+            passed_on,
         };
         let (leases, shard) = (Arc::clone(&self.leases), due.shard);
         Ok(Outgoing {
@@ -141,6 +174,13 @@ impl Sender {
         let log = log(start, at, began.elapsed(), &judged, result.ok());
         follow(&judged, policy, log, now)
     }
+}
+
+/// Whether it is still to be judged who began what the event tells of: before the first attempt only, since what the
+/// destination may have seen is not taken back; and not where a person asked for this very delivery.
+fn is_judged(due: &Due, origin: Origin) -> bool {
+    let is_wanted_anyway = matches!(due.trigger, Trigger::Retry | Trigger::Test);
+    matches!(origin, Origin::NotMine { .. }) && due.attempts == 0 && !is_wanted_anyway
 }
 
 fn follow(judged: &Judged, policy: &RetryPolicy, log: AttemptLog, now: i64) -> Ended {
@@ -197,6 +237,10 @@ fn number(start: &Start) -> u32 {
 
 fn cancelled(reason: &str) -> Ended {
     Ended::Finished { state: State::Cancelled, reason: Some(reason.into()), last: None }
+}
+
+fn filtered(reason: &str) -> Ended {
+    Ended::Finished { state: State::Filtered, reason: Some(reason.into()), last: None }
 }
 
 fn failed(reason: &str) -> Ended {

@@ -79,6 +79,7 @@ fn owner(
     tracker: TaskTracker,
 ) -> owner::Owner {
     let sender = deliver::Sender {
+        db: worker.db.clone(),
         configuration: worker.configuration,
         keyring: worker.keyring,
         egress: worker.egress,

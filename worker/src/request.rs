@@ -4,13 +4,17 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use entity::destination::Auth;
 use entity::work::Work;
-use http::header::{AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, USER_AGENT};
+use http::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue, USER_AGENT};
 use relay::id::{EventId, SubscriptionId};
 use relay::signature::{self, SigningSecret};
 use secrecy::ExposeSecret;
 
+mod passed_on;
+
+use passed_on::Stored;
+
 /// What a request says besides the event's own words.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(crate) struct Facts {
     pub(crate) event: EventId,
     pub(crate) subscription: Option<SubscriptionId>,
@@ -20,12 +24,15 @@ pub(crate) struct Facts {
     pub(crate) now: i64,
     /// Eight random bytes: this attempt's place in its trace.
     pub(crate) span: [u8; 8],
+    /// Which of the provider's headers go along.
+    pub(crate) passed_on: Vec<String>,
 }
 
 /// The headers of one attempt. The id is the event's on every try; time and signature are fresh each time.
 #[must_use]
 pub(crate) fn headers(work: &Work, facts: &Facts, auth: &Auth, secrets: &[SigningSecret]) -> HeaderMap {
-    let mut headers = forwarded(&work.headers);
+    let stored = Stored::read(&work.headers);
+    let mut headers = stored.passed_on(&facts.passed_on);
     let id = facts.event.to_string();
     let timestamp = facts.now.div_euclid(1000);
     let mut set = |name: &'static str, value: String| {
@@ -40,7 +47,7 @@ pub(crate) fn headers(work: &Work, facts: &Facts, auth: &Auth, secrets: &[Signin
     set("webhook-timestamp", timestamp.to_string());
     set("hookyard-attempt", facts.attempt.to_string());
     set("hookyard-hops", (work.hops + 1).to_string());
-    set("traceparent", traceparent(&work.headers, &id_of(facts.event), facts.span));
+    set("traceparent", traceparent(&stored, &id_of(facts.event), facts.span));
     set("webhook-id", id);
     let named = [
         ("hookyard-event-type", work.event_type.clone()),
@@ -68,29 +75,9 @@ fn authenticate(headers: &mut HeaderMap, auth: &Auth) {
     }
 }
 
-/// What the provider said of the body goes along: without its encoding the bytes could not be read.
-fn forwarded(stored: &str) -> HeaderMap {
-    let mut headers = HeaderMap::new();
-    for name in [CONTENT_TYPE, CONTENT_ENCODING] {
-        if let Some(value) = stored_header(stored, name.as_str())
-            && let Ok(value) = HeaderValue::from_bytes(&value)
-        {
-            headers.insert(name, value);
-        }
-    }
-    headers
-}
-
-/// The first stored header of this name; values are kept as Latin-1 so that every byte survives.
-fn stored_header(stored: &str, name: &str) -> Option<Vec<u8>> {
-    let pairs: Vec<(String, String)> = serde_json::from_str(stored).ok()?;
-    let (_, value) = pairs.into_iter().find(|(found, _)| found.eq_ignore_ascii_case(name))?;
-    value.chars().map(|letter| u8::try_from(u32::from(letter)).ok()).collect()
-}
-
 /// The provider's trace goes on; where there is none, the event's id is one.
-fn traceparent(stored: &str, event: &str, span: [u8; 8]) -> String {
-    let provider = stored_header(stored, "traceparent").and_then(|value| String::from_utf8(value).ok());
+fn traceparent(stored: &Stored, event: &str, span: [u8; 8]) -> String {
+    let provider = stored.one("traceparent").and_then(|value| String::from_utf8(value).ok());
     let trace = provider.as_deref().and_then(trace_id).unwrap_or(event);
     format!("00-{trace}-{:016x}-01", u64::from_be_bytes(span).max(1))
 }
@@ -128,7 +115,7 @@ mod tests {
     }
 
     fn facts(now: i64) -> Facts {
-        Facts { event: EventId::at(1), subscription: None, attempt: 2, now, span: [1; 8] }
+        Facts { event: EventId::at(1), subscription: None, attempt: 2, now, span: [1; 8], passed_on: Vec::new() }
     }
 
     #[test]
@@ -157,13 +144,34 @@ mod tests {
     }
 
     #[test]
+    fn no_header_of_the_provider_takes_the_place_of_ours() {
+        let stored = [
+            ("webhook-id", "theirs"),
+            ("webhook-timestamp", "theirs"),
+            ("webhook-signature", "theirs"),
+            ("hookyard-attempt", "theirs"),
+            ("x-other", "theirs"),
+        ];
+        let work = Work { headers: serde_json::to_string(&stored).unwrap(), ..work() };
+        let facts = Facts { passed_on: stored.map(|(name, _)| name.to_owned()).into(), ..facts(0) };
+        let headers = headers(&work, &facts, &Auth::None, &[SigningSecret::generate()]);
+        let theirs: Vec<_> =
+            headers.iter().filter(|(_, value)| *value == "theirs").map(|(name, _)| name.as_str()).collect();
+        let provider = ["id", "timestamp", "signature"].map(|name| format!("hookyard-provider-webhook-{name}"));
+        assert_eq!(theirs, [&provider[0], &provider[1], &provider[2], "x-other"]);
+        for ours in ["webhook-id", "webhook-timestamp", "webhook-signature", "hookyard-attempt"] {
+            assert_eq!(headers.get_all(ours).iter().count(), 1, "{ours}");
+        }
+    }
+
+    #[test]
     fn a_providers_trace_goes_on() {
         let given = r#"[["traceparent","00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"]]"#;
         assert_eq!(
-            traceparent(given, "e", [0, 0, 0, 0, 0, 0, 0, 7]),
+            traceparent(&Stored::read(given), "e", [0, 0, 0, 0, 0, 0, 0, 7]),
             "00-0af7651916cd43dd8448eb211c80319c-0000000000000007-01"
         );
         let broken = r#"[["traceparent","00-0AF-1-01"]]"#;
-        assert!(traceparent(broken, "e", [0; 8]).starts_with("00-e-"));
+        assert!(traceparent(&Stored::read(broken), "e", [0; 8]).starts_with("00-e-"));
     }
 }

@@ -9,6 +9,10 @@ use poem_openapi::{Object, OpenApi};
 use relay::event_type::Pattern;
 use relay::id::{DestinationId, SourceId, SubscriptionId, TenantId, kind};
 
+mod origin;
+
+pub use origin::Origin;
+
 use super::{Tag, set, set_or};
 use crate::answer::{Created, Found, Gone};
 use crate::auth::{Caller, Scope};
@@ -29,6 +33,12 @@ pub struct Subscription {
     pub source_ids: Option<Vec<Id<kind::Source>>>,
     /// The types it wants: `*`, `X.*` for all that begin with `X.`, or exactly one.
     pub event_types: Vec<Text<Pattern>>,
+    /// Who must have begun what an event tells of.
+    pub origin: Origin,
+    /// How many seconds a delivery waits until it is judged whether its event answers to a registered request; null
+    /// unless `origin` is `not_mine`.
+    #[oai(nullable)]
+    pub origin_wait_s: Option<u8>,
     /// Whether events are delivered because of it.
     pub enabled: bool,
     pub created_at: Time,
@@ -45,6 +55,13 @@ pub struct NewSubscription {
     /// The types it wants: `*`, `X.*` for all that begin with `X.`, or exactly one.
     #[oai(validator(min_items = 1, max_items = 100))]
     pub event_types: Vec<Text<Pattern>>,
+    /// Who must have begun what an event tells of; without it, `any`.
+    #[oai(nullable)]
+    pub origin: Option<Origin>,
+    /// Only with the origin `not_mine`: how many seconds a delivery of an event that carries a request id waits until it
+    /// is judged whether the request was registered, since an event can overtake its registration; without it, 5.
+    #[oai(nullable, validator(minimum(value = "0"), maximum(value = "60")))]
+    pub origin_wait_s: Option<u8>,
     /// Whether events are delivered because of it; they are unless said otherwise.
     #[oai(nullable)]
     pub enabled: Option<bool>,
@@ -58,6 +75,12 @@ pub struct SubscriptionPatch {
     pub source_ids: MaybeUndefined<Vec<Id<kind::Source>>>,
     #[oai(validator(min_items = 1, max_items = 100))]
     pub event_types: MaybeUndefined<Vec<Text<Pattern>>>,
+    /// Null: `any`.
+    #[oai(nullable)]
+    pub origin: MaybeUndefined<Origin>,
+    /// Null: 5. Only with the origin `not_mine`.
+    #[oai(nullable, validator(minimum(value = "0"), maximum(value = "60")))]
+    pub origin_wait_s: MaybeUndefined<u8>,
     /// Null: they are delivered.
     #[oai(nullable)]
     pub enabled: MaybeUndefined<bool>,
@@ -65,11 +88,14 @@ pub struct SubscriptionPatch {
 
 impl Subscription {
     fn show(row: &subscription::Model) -> Result<Self, Error> {
+        let (origin, origin_wait_s) = Origin::show(row.origin()?);
         Ok(Self {
             id: row.id().into(),
             destination_id: row.destination().into(),
             source_ids: row.sources()?.map(|ids| ids.into_iter().map(Into::into).collect()),
             event_types: row.patterns()?.into_iter().map(Text).collect(),
+            origin,
+            origin_wait_s,
             enabled: row.enabled,
             created_at: time(row.created_at),
         })
@@ -95,12 +121,16 @@ impl Api {
         let change = access.begin().await?;
         let destination = own_destination(&change.txn, access.id(), *body.0.destination_id).await?;
         let sources = own_sources(&change.txn, access.id(), body.0.source_ids).await?;
+        let origin = body.0.origin.unwrap_or_default().with_wait(body.0.origin_wait_s)?;
+        let (origin, origin_wait_s) = origin.columns();
         let row = subscription::Model {
             tenant_id: access.id().uuid(),
             id: SubscriptionId::at(change.now).uuid(),
             destination_id: destination.uuid(),
             source_ids: sources,
             event_types: patterns(body.0.event_types),
+            origin,
+            origin_wait_s,
             enabled: body.0.enabled.unwrap_or(true),
             version: 1,
             created_at: change.now,
@@ -169,6 +199,8 @@ impl Api {
             row.source_ids = own_sources(&change.txn, access.id(), body.0.source_ids.take()).await?;
         }
         set(&mut row.event_types, body.0.event_types.map_value(patterns), "/event_types")?;
+        let origin = origin::patched(row.origin()?, body.0.origin, body.0.origin_wait_s)?;
+        (row.origin, row.origin_wait_s) = origin.columns();
         set_or(&mut row.enabled, body.0.enabled, true);
         row.version += 1;
         let row = subscription::save(&change.txn, row).await?;

@@ -64,7 +64,8 @@ async fn forced(change: &Mutation<'_>, access: &Access, ids: Vec<Id<kind::Destin
 async fn matching(change: &Mutation<'_>, access: &Access, event: &event::Model) -> Result<Vec<Way>, Error> {
     let rules = subscription::rules(&change.txn, access.id()).await?;
     let (source, typed, derived) = (event.source(), event.event_type.as_deref(), event.derived_type.as_deref());
-    let matching = rules.iter().filter(|rule| rule.matches(source, typed, derived));
+    let request = event.request_id.as_deref();
+    let matching = rules.iter().filter(|rule| rule.matches(source, typed, derived, request));
     Ok(matching.map(|rule| (rule.destination_id, Some(rule.id))).collect())
 }
 
