@@ -10,6 +10,8 @@ use relay::egress::Guard;
 use relay::keyring::Keyring;
 use relay::password::Verifier;
 
+use crate::oauth::Tokens;
+
 /// Cheap to clone; all clones are one process's state.
 #[derive(Debug, Clone)]
 pub struct App {
@@ -22,6 +24,8 @@ pub struct App {
     pub guard: Arc<Guard>,
     /// Checks what providers and people present.
     pub passwords: Arc<Verifier>,
+    /// Access tokens that were seen.
+    pub tokens: Tokens,
     pub clock: Clock,
     /// Rings when something that is due was committed.
     pub wake: Wake,

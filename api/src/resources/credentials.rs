@@ -1,81 +1,39 @@
-//! Credentials: what a provider presents at a source. Several may be live, so that they can be changed without a gap.
+//! Credentials: what a provider presents at a source, or signs with. Several may be live, so that they can be changed
+//! without a gap.
 
 use entity::change::Changed;
 use entity::{credential, source};
 use poem_openapi::param::Path;
-use poem_openapi::{Enum, Object, OpenApi, Union};
+use poem_openapi::types::MaybeUndefined;
+use poem_openapi::{Object, OpenApi};
 use relay::id::{CredentialId, kind};
-use relay::password::Stored;
-use relay::secret;
-use secrecy::ExposeSecret;
 
-use super::{Tag, check_username};
+use super::Tag;
 use crate::answer::{Created, Found, Gone};
 use crate::auth::{Access, Caller, Scope};
 use crate::error::Error;
 use crate::input::{Input, Search};
-use crate::mutation::Done;
+use crate::mutation::{Done, Mutation};
 use crate::page::{Listing, Page};
-use crate::wire::{Id, Secret, Time, time};
+use crate::wire::{Id, Time};
 
-/// What a provider presents at a source.
-#[derive(Debug, Clone, Object)]
-pub struct Credential {
-    pub id: Id<kind::Credential>,
-    pub kind: CredentialKind,
-    pub username: String,
-    #[oai(nullable)]
-    pub expires_at: Option<Time>,
-    /// Null if it was never used.
-    #[oai(nullable)]
-    pub last_used_at: Option<Time>,
-    pub created_at: Time,
-    /// The password that was made for it: shown once, in the answer that made it.
-    #[oai(skip_serializing_if_is_none)]
-    pub password: Option<String>,
-}
+mod header;
+mod new;
+mod shown;
 
-/// How it is presented.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
-#[oai(rename_all = "snake_case")]
-pub enum CredentialKind {
-    /// In `Authorization: Basic` (RFC 7617).
-    Basic,
-}
+pub use new::NewCredential;
+pub use shown::Credential;
 
-/// A credential to be made.
-#[derive(Debug, Union)]
-#[oai(one_of, discriminator_name = "kind", rename_all = "snake_case")]
-pub enum NewCredential {
-    Basic(NewBasicCredential),
-}
-
-/// User name and password.
+/// What is to change.
 #[derive(Debug, Object)]
-pub struct NewBasicCredential {
-    #[oai(validator(min_length = 1, max_length = 255))]
-    pub username: String,
-    /// Without it, one is made and shown once.
+pub struct CredentialPatch {
+    /// When it ends: a time to come. Null: never.
     #[oai(nullable)]
-    pub password: Option<Secret>,
-    /// When it ends; without it, never.
-    #[oai(nullable)]
-    pub expires_at: Option<Time>,
+    pub expires_at: MaybeUndefined<Time>,
 }
 
-impl Credential {
-    fn show(row: &credential::Model) -> Result<Self, Error> {
-        Ok(Self {
-            id: row.id().into(),
-            kind: CredentialKind::Basic,
-            username: row.username.clone(),
-            expires_at: row.expires_at.map(time),
-            last_used_at: row.last_used_at.map(time),
-            created_at: time(row.created_at),
-            password: None,
-        })
-    }
-}
+/// Live or not, of one source: a request may be held against each of them.
+const MOST: usize = 20;
 
 #[derive(Debug)]
 pub struct Api;
@@ -96,29 +54,19 @@ impl Api {
         body: Input<NewCredential>,
     ) -> Result<Created<Credential>, Error> {
         let access = caller.may(Scope::Write, **tenant_id).await?;
-        let NewCredential::Basic(new) = body.0;
-        check(&access, &new)?;
         // Before the transaction: hashing is slow on purpose, and nobody may wait for it.
-        let (stored, made) = stored(&new).await?;
+        let prepared = body.0.prepare(&access).await?;
         let change = access.begin().await?;
         let source = source::lock(&change.txn, access.id(), **source_id).await?.ok_or(Error::NotFound)?;
-        let row = credential::Model {
-            tenant_id: access.id().uuid(),
-            source_id: source.id,
-            id: CredentialId::at(change.now).uuid(),
-            kind: credential::BASIC.to_owned(),
-            username: new.username,
-            stored: stored.to_string(),
-            expires_at: new.expires_at.map(|at| at.0.0),
-            last_used_at: None,
-            created_at: change.now,
-        };
+        leave_room(&change, &source).await?;
+        let owner = (access.id(), source.id(), CredentialId::at(change.now));
+        let row = prepared.row(&access.app().keyring, owner, change.now);
         let row = credential::insert(&change.txn, row).await?;
-        let shown = Credential::show(&row)?;
+        let shown = Credential::show(access.app(), &row)?;
         let done =
             Done::new("create", row.id(), Some(access.id())).after(&shown).changes([Changed::Source(source.id())]);
         let location = format!("/v1/tenants/{}/sources/{}/credentials/{}", access.id(), source.id(), row.id());
-        change.commit(done, Created::of(Credential { password: made, ..shown }).at(location)).await
+        change.commit(done, Created::of(shown.with(prepared.made)).at(location)).await
     }
 
     /// List credentials
@@ -140,7 +88,7 @@ impl Api {
         let list = format!("{}/{}/credentials", access.id(), source.id());
         let reading = query.0.paging.read(&app.keyring, list)?;
         let rows = credential::page(db, (access.id(), source.id()), reading.before, reading.rows()).await?;
-        Ok(Found::of(reading.page(rows, credential::Model::id, Credential::show)?))
+        Ok(Found::of(reading.page(rows, credential::Model::id, |row| Credential::show(app, row))?))
     }
 
     /// Get a credential
@@ -158,7 +106,38 @@ impl Api {
     ) -> Result<Found<Credential>, Error> {
         let access = caller.may(Scope::Read, **tenant_id).await?;
         let row = credential::find(&access.app().db.read, access.id(), **source_id, **credential_id).await?;
-        Ok(Found::of(Credential::show(&row.ok_or(Error::NotFound)?)?))
+        Ok(Found::of(Credential::show(access.app(), &row.ok_or(Error::NotFound)?)?))
+    }
+
+    /// Change when a credential ends
+    ///
+    /// To replace one without a gap, make the new one, and let the old one end when the provider has changed over.
+    #[oai(
+        path = "/tenants/:tenant_id/sources/:source_id/credentials/:credential_id",
+        method = "patch",
+        operation_id = "update_credential"
+    )]
+    #[expect(clippy::too_many_arguments, reason = "three ids stand in the path")]
+    async fn update(
+        &self,
+        caller: Caller,
+        tenant_id: Path<Id<kind::Tenant>>,
+        source_id: Path<Id<kind::Source>>,
+        credential_id: Path<Id<kind::Credential>>,
+        body: Input<CredentialPatch>,
+    ) -> Result<Found<Credential>, Error> {
+        let access = caller.may(Scope::Write, **tenant_id).await?;
+        let change = access.begin().await?;
+        let (source, row) = locked(&access, &change, (**source_id, **credential_id)).await?;
+        let before = Credential::show(access.app(), &row)?;
+        let row = match body.0.expires_at {
+            MaybeUndefined::Value(at) => credential::expire(&change.txn, row, Some(to_come(at, change.now)?)).await?,
+            MaybeUndefined::Null => credential::expire(&change.txn, row, None).await?,
+            MaybeUndefined::Undefined => row,
+        };
+        let shown = Credential::show(access.app(), &row)?;
+        let done = Done::new("update", row.id(), Some(access.id())).before(&before).after(&shown);
+        change.commit(done.changes([Changed::Source(source.id())]), Found::of(shown)).await
     }
 
     /// Delete a credential
@@ -178,30 +157,34 @@ impl Api {
     ) -> Result<Gone, Error> {
         let access = caller.may(Scope::Write, **tenant_id).await?;
         let change = access.begin().await?;
-        let source = source::lock(&change.txn, access.id(), **source_id).await?.ok_or(Error::NotFound)?;
-        let row =
-            credential::find(&change.txn, access.id(), source.id(), **credential_id).await?.ok_or(Error::NotFound)?;
-        let done = Done::new("delete", row.id(), Some(access.id())).before(&Credential::show(&row)?);
+        let (source, row) = locked(&access, &change, (**source_id, **credential_id)).await?;
+        let before = Credential::show(access.app(), &row)?;
+        let done = Done::new("delete", row.id(), Some(access.id())).before(&before);
         credential::delete(&change.txn, row).await?;
         change.commit(done.changes([Changed::Source(source.id())]), Gone::gone()).await
     }
 }
 
-fn check(access: &Access, new: &NewBasicCredential) -> Result<(), Error> {
-    check_username(&new.username, "/username")?;
-    match new.expires_at {
-        Some(at) if at.0.0 <= access.app().clock.now() => Err(Error::field("/expires_at", "is in the past")),
-        _ => Ok(()),
-    }
+/// A credential that nobody else changes until the transaction ends, with its source.
+async fn locked(
+    access: &Access,
+    change: &Mutation<'_>,
+    (source, id): (relay::id::SourceId, CredentialId),
+) -> Result<(source::Model, credential::Model), Error> {
+    let source = source::lock(&change.txn, access.id(), source).await?.ok_or(Error::NotFound)?;
+    let row = credential::find(&change.txn, access.id(), source.id(), id).await?.ok_or(Error::NotFound)?;
+    Ok((source, row))
 }
 
-/// What is kept of the password, and the password itself if we made it.
-async fn stored(new: &NewBasicCredential) -> Result<(Stored, Option<String>), Error> {
-    match &new.password {
-        Some(chosen) => Ok((Stored::chosen(&chosen.0).await?, None)),
-        None => {
-            let made = secret::password();
-            Ok((Stored::generated(&made), Some(made.expose_secret().to_owned())))
-        }
+/// Refuses one more than a source can have. Under the source's lock.
+async fn leave_room(change: &Mutation<'_>, source: &source::Model) -> Result<(), Error> {
+    let there = credential::all(&change.txn, source.tenant(), source.id()).await?.len();
+    if there < MOST {
+        return Ok(());
     }
+    Err(Error::Conflict(format!("A source can have {MOST} credentials. Delete one that is not used any more.")))
+}
+
+fn to_come(at: Time, now: i64) -> Result<i64, Error> {
+    if at.0.0 > now { Ok(at.0.0) } else { Err(Error::field("/expires_at", "is in the past")) }
 }
