@@ -8,6 +8,7 @@ use crate::resources;
 
 pub(crate) mod docs;
 mod ingest;
+mod oauth;
 mod upgrade;
 
 /// The document as it is published.

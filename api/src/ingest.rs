@@ -1,39 +1,51 @@
-//! `POST /in/{tenant}/{source_key}`: a provider's request becomes a committed event, or a fast and honest error.
+//! `/in/{tenant}/{source_key}`: a provider's request becomes a committed event, or a fast and honest error.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use entity::dedupe;
-use entity::ingest::{NewDelivery, NewEvent};
+use entity::credential;
+use entity::ingest::NewEvent;
 use entity::source::Configured;
-use http_body_util::BodyExt;
-use http_body_util::combinators::BoxBody;
 use poem::http::{HeaderMap, HeaderValue, Method, Uri};
 use poem::{Request, Response};
-use relay::id::{DeliveryId, EventId, Id};
-use relay::preset::{self, Extracted, Inbound};
+use relay::handshake::Reply;
+use relay::id::{CredentialId, EventId, Id};
+use relay::inbound::Inbound;
+use relay::verification::{Failure, Keys, Presented, Remote};
 
+mod address;
+mod answer;
+mod body;
 mod credentials;
+pub(crate) mod event;
 mod flusher;
+mod proof;
+mod quota;
 mod refusal;
+mod rejections;
+mod room;
+mod sameness;
 mod stored;
+pub mod target;
 
+pub use body::CAP as BODY_CAP;
 pub use flusher::Flusher;
+pub use quota::Quotas;
+pub use rejections::Rejections;
+pub use room::Room;
+
+use credentials::Unproven;
+use proof::Proof;
 use refusal::Refusal;
 
 use crate::app::App;
 use crate::last_used::LastUsed;
 use crate::request::Asked;
 
-/// The largest body that is accepted.
-const BODY_CAP: usize = 1 << 20;
-/// A body must be there so soon.
-const BODY_WITHIN: Duration = Duration::from_secs(10);
-/// A body that took longer is stored only if its sender is still let in: what was revoked holds within 1 s.
+/// After so long the source is looked at again before anything is stored: what was revoked holds within 1 s.
 const STALE: Duration = Duration::from_millis(500);
-/// A body that is too large is read on so far, so that its sender hears the answer instead of a broken pipe.
-const READ_ON: usize = 8 << 20;
-/// Everything after the body: providers give up soon, and 503 within 2 s is promised.
+/// Everything but the body: providers give up soon, and 503 within 2 s is promised.
 const ANSWER_WITHIN: Duration = Duration::from_millis(1_800);
 
 /// The front door.
@@ -43,13 +55,30 @@ pub struct Ingest {
     /// When credentials were last used.
     pub uses: LastUsed,
     pub flusher: Flusher,
+    pub quotas: Quotas,
+    /// For the bodies of all requests together.
+    pub room: Room,
+    /// The keys that publishers sign with.
+    pub remote: Remote,
+    pub rejections: Rejections,
 }
 
 /// A request that has a source.
 struct Addressed {
-    source: std::sync::Arc<Configured>,
+    source: Arc<Configured>,
     /// What follows the source key.
     rest: String,
+    /// When it was looked for.
+    at: Instant,
+}
+
+/// What a request that was let in came to.
+enum Taken {
+    Event(EventId),
+    /// A provider tried the URL.
+    Handshake(Reply),
+    /// Somebody asked whether there is anything here.
+    Nothing,
 }
 
 impl Ingest {
@@ -60,48 +89,107 @@ impl Ingest {
     }
 
     /// Answers one request.
-    pub async fn answer(&self, request: Request) -> Response {
+    pub async fn answer(&self, mut request: Request) -> Response {
         let id = Id::<Asked>::at(self.app.clock.now());
-        let mut response = match self.accept(request).await {
-            Ok(event) => {
-                count("accepted", 1);
-                accepted(event)
-            }
-            Err(refusal) => {
-                count(refusal.name(), 1);
-                tracing::debug!(request_id = %id, cause = refusal.name(), "refused a webhook");
-                refusal.response(id)
-            }
+        let mut budget = Budget::default();
+        let mut response = match budget.spend(self.addressed(request.uri())).await {
+            Ok(addressed) => self.answer_at(&mut request, addressed, (id, budget)).await,
+            Err(refusal) => refused(&mut request, refusal, id).await,
         };
+        let headers = response.headers_mut();
         if let Ok(value) = HeaderValue::try_from(id.to_string()) {
-            response.headers_mut().insert("request-id", value);
+            headers.insert("request-id", value);
         }
+        answer::harmless(headers);
         response
     }
 
-    async fn accept(&self, mut request: Request) -> Result<EventId, Refusal> {
-        let mut addressed = in_time(self.admit(&request)).await?;
-        let began = Instant::now();
-        let body = read(&mut request).await?;
-        if began.elapsed() > STALE {
-            addressed = in_time(self.admit(&request)).await?;
+    async fn answer_at(
+        &self,
+        request: &mut Request,
+        addressed: Addressed,
+        (id, budget): (Id<Asked>, Budget),
+    ) -> Response {
+        let source = Arc::clone(&addressed.source);
+        match self.take(request, addressed, budget).await {
+            Ok(Taken::Event(event)) => {
+                if address::is_strange(&source, request) {
+                    self.rejections.report(&source, request, self.app.clock.now());
+                }
+                count("accepted");
+                answer::accepted(source.settings.response.as_ref(), event)
+            }
+            Ok(Taken::Handshake(reply)) => {
+                count("handshake");
+                answer::handshake(reply)
+            }
+            Ok(Taken::Nothing) => Response::default(),
+            Err(refusal) => {
+                self.rejections.note(&source, request, refusal, self.app.clock.now());
+                refused(request, refusal, id).await
+            }
         }
-        in_time(self.store(&request, &addressed, body)).await
     }
 
-    /// The source, if it takes such a request from whoever sends it.
-    async fn admit(&self, request: &Request) -> Result<Addressed, Refusal> {
-        let addressed = self.source_of(request.uri()).await?;
-        if request.method() != Method::POST {
-            return Err(Refusal::Method);
+    /// From the first look at the address to the commit. What costs little and refuses much comes first.
+    async fn take(&self, request: &mut Request, addressed: Addressed, mut budget: Budget) -> Result<Taken, Refusal> {
+        let source = &addressed.source;
+        address::check(source, request)?;
+        if request.method() == Method::HEAD {
+            return Ok(Taken::Nothing);
         }
-        credentials::check(&self.app, &self.uses, &addressed.source, request.headers()).await?;
-        Ok(addressed)
+        self.quotas.take(source, self.app.clock.boot())?;
+        let keys = self.keys(source)?;
+        if let Some(reply) = proof::unsigned_handshake(source, &inbound(request, &addressed.rest, &[]), &keys) {
+            return reply.map(Taken::Handshake);
+        }
+        answer::check_method(request.method())?;
+        let proof = budget.spend(proof::by_headers(&self.app, source, request.headers())).await?;
+        let (body, _places) = body::read(request, source, &self.room).await?;
+        let inbound = inbound(request, &addressed.rest, &body);
+        let by = match proof {
+            Proof::Given(by) => by,
+            Proof::Asked(unproven) => {
+                let url = format!("{}{}", self.app.public_url, request.uri().path());
+                let presented = Presented { inbound, url: &url, now: self.app.clock.now() };
+                let proved = proof::by_signature(source, &presented, &keys, &self.remote, unproven);
+                // Only publishers of keys can take so long.
+                budget.or(Refusal::KeysAway, proved).await?
+            }
+        };
+        proof::note(&self.app, &self.uses, source, by);
+        if let Some(reply) = proof::signed_handshake(source, &inbound, &keys, by) {
+            return reply.map(Taken::Handshake);
+        }
+        let source = budget.spend(self.still(request, &addressed, by)).await?;
+        budget.spend(self.store(request, &source, &inbound, body.clone())).await.map(Taken::Event)
+    }
+
+    /// The source as it is now, if that is not what was looked at: what was revoked while the body came, or while keys
+    /// were fetched, lets nobody in.
+    async fn still(
+        &self,
+        request: &Request,
+        addressed: &Addressed,
+        by: Option<CredentialId>,
+    ) -> Result<Arc<Configured>, Refusal> {
+        if addressed.at.elapsed() <= STALE {
+            return Ok(Arc::clone(&addressed.source));
+        }
+        let source = self.addressed(request.uri()).await?.source;
+        address::check(&source, request)?;
+        let now = self.app.clock.now();
+        let is_live = |id| source.credentials.iter().any(|row| row.id() == id && row.is_live(now));
+        if source.verification != addressed.source.verification || by.is_some_and(|id| !is_live(id)) {
+            return Err(Refusal::Unauthorized(Unproven::signature(Failure::NoCredential)));
+        }
+        Ok(source)
     }
 
     /// The source whose key the path holds. Whatever is wrong with the path, the answer is the same.
-    async fn source_of(&self, uri: &Uri) -> Result<Addressed, Refusal> {
-        let (slug, key, rest) = parts(uri.path()).ok_or(Refusal::Unknown)?;
+    async fn addressed(&self, uri: &Uri) -> Result<Addressed, Refusal> {
+        let at = Instant::now();
+        let (slug, key, rest) = target::parts(uri.path()).ok_or(Refusal::Unknown)?;
         let hash = relay::secret::fingerprint(key.as_bytes());
         let configuration = &self.app.configuration;
         let key = configuration.source_key(hash).await.map_err(Refusal::away)?.ok_or(Refusal::Unknown)?;
@@ -110,141 +198,101 @@ impl Ingest {
         }
         let found = configuration.source(key.tenant_id.into(), key.source_id.into()).await.map_err(Refusal::away)?;
         let source = found.filter(|found| found.slug == slug && found.source.enabled).ok_or(Refusal::Unknown)?;
-        Ok(Addressed { source, rest: rest.to_owned() })
+        Ok(Addressed { source, rest: rest.to_owned(), at })
     }
 
-    async fn store(&self, request: &Request, addressed: &Addressed, body: Bytes) -> Result<EventId, Refusal> {
-        let source = &addressed.source.source;
-        let headers = stored::pairs(request.headers());
-        let query = request.uri().query();
-        let inbound = Inbound { headers: &headers, query, body: &body };
-        let said = preset::find(&source.provider).map(|preset| preset.extract(&inbound)).unwrap_or_default();
-        let now = self.app.clock.now();
-        let id = EventId::at(now);
-        let event = NewEvent {
-            tenant_id: source.tenant(),
-            id,
-            source_id: Some(source.id()),
-            received_at: now,
-            method: request.method().to_string(),
-            path: addressed.rest.clone(),
-            query: query.map(str::to_owned),
-            remote_address: request.remote_addr().as_socket_addr().map(|address| address.ip().to_string()),
-            content_type: stored::content_type(request.headers()),
-            test: false,
-            hops: hops(request.headers()),
-            headers: stored::text(&headers),
-            dedupe: said.external_id.as_deref().map(|external| dedupe::Key::of(external, now)),
-            deliveries: self.matching(&addressed.source, &said, id).await?,
-            event_type: said.event_type,
-            derived_type: said.derived_type,
-            external_id: said.external_id,
-            request_id: said.request_id,
-            occurred_at: said.occurred_at,
-            body,
-        };
-        self.flusher.store(event).await
+    /// The credentials with which signatures are checked.
+    fn keys(&self, source: &Configured) -> Result<Keys, Refusal> {
+        credential::keys(&source.credentials, &self.app.keyring, self.app.clock.now()).map_err(|error| {
+            tracing::error!(error = &error as &dyn std::error::Error, source = %source.source.id(), "a credential was not opened");
+            Refusal::Fault
+        })
     }
 
-    /// One delivery for each subscription that wants such an event.
-    async fn matching(
+    async fn store(
         &self,
+        request: &Request,
         source: &Configured,
-        said: &Extracted,
-        event: EventId,
-    ) -> Result<Vec<NewDelivery>, Refusal> {
+        inbound: &Inbound<'_>,
+        body: Bytes,
+    ) -> Result<EventId, Refusal> {
         let rules = self.app.configuration.subscriptions(source.source.tenant()).await.map_err(Refusal::away)?;
-        let (event_type, derived) = (said.event_type.as_deref(), said.derived_type.as_deref());
-        let matching = rules.iter().filter(|rule| rule.matches(Some(source.source.id()), event_type, derived));
-        Ok(matching
-            .map(|rule| NewDelivery {
-                id: DeliveryId::at(event.millis()),
-                subscription_id: rule.id,
-                destination_id: rule.destination_id,
-            })
-            .collect())
+        let remote_address = address::of(request).map(|address| address.to_string());
+        let event = event::of(source, &rules, inbound, body, self.app.clock.now());
+        self.flusher.store(NewEvent { remote_address, ..event }).await
     }
 }
 
 /// Begins all counters at nought, so that a scraper sees them before the first webhook.
 pub(crate) fn begin_counting() {
     metrics::describe_counter!("hookyard_webhooks_total", "Requests of providers, by what they came to");
-    count("accepted", 0);
-    Refusal::ALL.into_iter().for_each(|refusal| count(refusal.name(), 0));
-}
-
-fn count(outcome: &'static str, more: u64) {
-    metrics::counter!("hookyard_webhooks_total", "outcome" => outcome).increment(more);
-}
-
-fn accepted(event: EventId) -> Response {
-    Response::builder()
-        .status(poem::http::StatusCode::ACCEPTED)
-        .content_type("application/json")
-        .body(format!(r#"{{"event_id":"{event}"}}"#))
-}
-
-async fn in_time<T>(step: impl Future<Output = Result<T, Refusal>>) -> Result<T, Refusal> {
-    tokio::time::timeout(ANSWER_WITHIN, step).await.unwrap_or(Err(Refusal::Away))
-}
-
-/// Tenant, source key and what follows, of `/in/{tenant}/{source_key}…`.
-fn parts(path: &str) -> Option<(&str, &str, &str)> {
-    let (slug, rest) = path.strip_prefix("/in/")?.split_once('/')?;
-    let end = rest.find('/').unwrap_or(rest.len());
-    let (key, rest) = rest.split_at(end);
-    (!slug.is_empty() && !key.is_empty()).then_some((slug, key, rest))
-}
-
-/// The whole body, within its cap and its time, however it is framed.
-async fn read(request: &mut Request) -> Result<Bytes, Refusal> {
-    let body: BoxBody<Bytes, std::io::Error> = request.take_body().into();
-    tokio::time::timeout(BODY_WITHIN, collect(body)).await.map_err(|_| Refusal::Slow)?
-}
-
-/// What is beyond the cap is read on for a while and thrown away.
-async fn collect(mut body: BoxBody<Bytes, std::io::Error>) -> Result<Bytes, Refusal> {
-    let (mut kept, mut size) = (Vec::new(), 0);
-    while let Some(frame) = body.frame().await {
-        let Ok(data) = frame.map_err(|_| Refusal::Broken)?.into_data() else { continue };
-        size += data.len();
-        if size > READ_ON {
-            break;
-        }
-        if size <= BODY_CAP {
-            kept.push(data);
-        } else {
-            kept.clear();
-        }
+    for outcome in Refusal::NAMES.into_iter().chain(["accepted", "handshake"]) {
+        metrics::counter!("hookyard_webhooks_total", "outcome" => outcome).increment(0);
     }
-    match kept.as_slice() {
-        _ if size > BODY_CAP => Err(Refusal::TooLarge),
-        [whole] => Ok(whole.clone()),
-        parts => Ok(parts.concat().into()),
+}
+
+fn count(outcome: &'static str) {
+    metrics::counter!("hookyard_webhooks_total", "outcome" => outcome).increment(1);
+}
+
+async fn refused(request: &mut Request, refusal: Refusal, id: Id<Asked>) -> Response {
+    count(refusal.name());
+    tracing::debug!(request_id = %id, cause = refusal.cause(), "refused a webhook");
+    body::drain(request).await;
+    refusal.response(id)
+}
+
+/// What is left of [`ANSWER_WITHIN`]. Waiting for the body is the sender's time, and not counted.
+struct Budget(Duration);
+
+impl Default for Budget {
+    fn default() -> Self {
+        Self(ANSWER_WITHIN)
+    }
+}
+
+impl Budget {
+    async fn spend<T>(&mut self, step: impl Future<Output = Result<T, Refusal>>) -> Result<T, Refusal> {
+        self.or(Refusal::Away, step).await
+    }
+
+    /// What it comes to if it takes longer than is left.
+    async fn or<T>(&mut self, late: Refusal, step: impl Future<Output = Result<T, Refusal>>) -> Result<T, Refusal> {
+        let began = Instant::now();
+        let result = tokio::time::timeout(self.0, step).await.unwrap_or(Err(late));
+        self.0 = self.0.saturating_sub(began.elapsed());
+        result
+    }
+}
+
+/// The request as the rules of the trade look at it.
+fn inbound<'a>(request: &'a Request, rest: &'a str, body: &'a [u8]) -> Inbound<'a> {
+    Inbound {
+        method: request.method().as_str(),
+        headers: request.headers(),
+        path: rest,
+        query: request.uri().query(),
+        body,
     }
 }
 
 /// How many relays the event went through, by its own account; what is no number is none.
 fn hops(headers: &HeaderMap) -> i16 {
-    headers.get("hookyard-hops").and_then(|value| value.to_str().ok()?.parse().ok()).map_or(0, |hops: i16| hops.max(0))
+    let said = headers.get("hookyard-hops").and_then(|value| value.to_str().ok());
+    let is_number = |text: &&str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    said.filter(is_number).map_or(0, |text| text.parse().unwrap_or(i16::MAX))
 }
 
 #[cfg(test)]
 mod tests {
-    use super::parts;
+    use super::*;
 
     #[test]
-    fn a_path_names_tenant_and_key_and_keeps_what_follows() {
-        for (path, expected) in [
-            ("/in/acme/k7", Some(("acme", "k7", ""))),
-            ("/in/acme/k7/", Some(("acme", "k7", "/"))),
-            ("/in/acme/k7/a/b", Some(("acme", "k7", "/a/b"))),
-            ("/in/acme/", None),
-            ("/in/acme", None),
-            ("/in//k7", None),
-            ("/inn/acme/k7", None),
-        ] {
-            assert_eq!(parts(path), expected, "{path}");
+    fn a_number_of_hops_that_is_too_large_is_a_large_number() {
+        for (said, number) in [("0", 0), ("3", 3), ("99999", i16::MAX), ("", 0), ("-1", 0), ("3, 3", 0), ("x", 0)] {
+            let mut headers = HeaderMap::new();
+            headers.insert("hookyard-hops", HeaderValue::from_str(said).unwrap());
+            assert_eq!(hops(&headers), number, "{said}");
         }
     }
 }

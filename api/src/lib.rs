@@ -1,13 +1,16 @@
-//! HTTP in: webhooks from providers, and the admin API.
+//! HTTP in: webhooks from providers, the tokens that some of them need, and the admin API.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 
 use entity::start::Opened;
 use entity::wake::Wake;
+use poem::http::uri::Scheme;
 use poem::{Endpoint, Request, Response};
-use relay::egress::{Guard, OwnAddress, Url};
+use relay::egress::{Egress, Guard, OwnAddress, SystemLookup, Url};
 use relay::password::Verifier;
+use relay::process::{BadSetting, bad_setting};
+use relay::verification::Remote;
 use secrecy::ExposeSecret;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -24,6 +27,7 @@ pub mod ingest;
 pub mod input;
 pub mod last_used;
 pub mod mutation;
+pub mod oauth;
 pub mod page;
 pub mod request;
 pub mod resources;
@@ -34,27 +38,37 @@ pub mod wire;
 use admin::admin;
 use app::App;
 use config::HttpSettings;
-use ingest::{Flusher, Ingest};
+use ingest::{Flusher, Ingest, Quotas, Rejections, Room};
 use last_used::LastUsed;
+use oauth::{Issuer, TokenServer, Tokens};
+use server::Door;
 
 /// The public half of the process.
 #[derive(Debug)]
 pub struct Api {
     listener: TcpListener,
+    address: SocketAddr,
+    door: Door,
+    egress: Arc<Egress>,
     app: App,
 }
 
 impl Api {
     /// Binds the listener, so that the address is known before anything is served.
+    ///
+    /// # Errors
+    /// When a setting of the listener cannot be used; names it.
     pub async fn bind(
         settings: &HttpSettings,
         egress: &relay::egress::EgressSettings,
         opened: &Opened,
         wake: Wake,
-    ) -> std::io::Result<Self> {
-        let listener = TcpListener::bind(settings.listen).await?;
-        let address = listener.local_addr()?;
-        let public_url = public_url(settings, address);
+    ) -> Result<Self, BadSetting> {
+        let unusable = |error| bad_setting("HOOKYARD_LISTEN", error);
+        let door = Door::open(&settings.listener).await?;
+        let listener = TcpListener::bind(settings.listen).await.map_err(unusable)?;
+        let address = listener.local_addr().map_err(unusable)?;
+        let public_url = public_url(settings, &origin(&door.scheme(), address));
         let own = Url::parse(&public_url).ok().as_ref().and_then(OwnAddress::of);
         let app = App {
             db: opened.db.clone(),
@@ -62,6 +76,7 @@ impl Api {
             keyring: Arc::clone(&opened.keyring),
             guard: Arc::new(Guard::new(egress, own.into_iter().collect())),
             passwords: Arc::new(Verifier::new()),
+            tokens: Tokens::new(),
             clock: opened.clock.clone(),
             wake,
             public_url: public_url.into(),
@@ -70,12 +85,16 @@ impl Api {
                 .as_ref()
                 .map(|key| relay::secret::fingerprint(key.expose_secret().as_bytes())),
         };
-        Ok(Self { listener, app })
+        let lookup = SystemLookup::new().map_err(|error| bad_setting("the system's resolver", error))?;
+        let egress = Egress::new(Arc::clone(&app.guard), Arc::new(lookup));
+        let egress = Arc::new(egress.map_err(|error| bad_setting("the way out", error))?);
+        Ok(Self { listener, address, door, egress, app })
     }
 
-    /// Where it listens.
-    pub fn address(&self) -> std::io::Result<SocketAddr> {
-        self.listener.local_addr()
+    /// Where it listens, as the beginning of a URL.
+    #[must_use]
+    pub fn origin(&self) -> String {
+        origin(&self.door.scheme(), self.address)
     }
 
     /// What judges destinations in this process.
@@ -88,25 +107,48 @@ impl Api {
     pub async fn serve(self, stop: CancellationToken) {
         let flusher = Flusher::start(&self.app.db, &self.app.clock, &self.app.wake);
         ingest::begin_counting();
+        oauth::begin_counting();
         let uses = LastUsed::default();
-        let ingest = Ingest { app: self.app.clone(), uses: uses.clone(), flusher };
-        let front = Front { ingest, admin: admin(&self.app, &uses) };
-        let noted = uses.keep(self.app.db.clone(), stop.clone());
-        tokio::join!(server::serve(self.listener, front, stop), noted);
+        let rejections = Rejections::default();
+        let ingest = Ingest {
+            app: self.app.clone(),
+            uses: uses.clone(),
+            flusher,
+            quotas: Quotas::default(),
+            room: Room::default(),
+            remote: Remote::new(self.egress, self.app.clock.clone()),
+            rejections: rejections.clone(),
+        };
+        let tokens = TokenServer::new(&self.app, &uses, Issuer::start(&self.app.db));
+        let front = Front { ingest, tokens, admin: admin(&self.app, &uses) };
+        // Requests that run at the end are noted too.
+        let ended = CancellationToken::new();
+        let noted = uses.keep(self.app.db.clone(), ended.clone());
+        let refused = rejections.keep(self.app.db.clone(), self.app.clock.clone(), ended.clone());
+        let served = async {
+            server::serve(self.listener, self.door, front, stop).await;
+            ended.cancel();
+        };
+        tokio::join!(served, noted, refused);
     }
 }
 
 /// What stands before the paths in the URLs that are handed out.
-fn public_url(settings: &HttpSettings, address: SocketAddr) -> String {
+fn public_url(settings: &HttpSettings, origin: &str) -> String {
     match &settings.public_url {
         Some(url) => url.as_str().trim_end_matches('/').to_owned(),
-        None => format!("http://{address}"),
+        None => origin.to_owned(),
     }
 }
 
-/// Webhooks go straight to ingest, everything else to the admin API.
+fn origin(scheme: &Scheme, address: SocketAddr) -> String {
+    format!("{scheme}://{address}")
+}
+
+/// Webhooks go straight to ingest, their tokens to the token server, everything else to the admin API.
 struct Front<A> {
     ingest: Ingest,
+    tokens: TokenServer,
     admin: A,
 }
 
@@ -116,6 +158,9 @@ impl<A: Endpoint<Output = Response>> Endpoint for Front<A> {
     async fn call(&self, request: Request) -> poem::Result<Response> {
         if Ingest::serves(request.uri().path()) {
             return Ok(self.ingest.answer(request).await);
+        }
+        if TokenServer::serves(request.uri().path()) {
+            return Ok(self.tokens.answer(request).await);
         }
         self.admin.call(request).await
     }

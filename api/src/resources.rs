@@ -11,6 +11,7 @@ pub mod deliveries;
 pub mod destinations;
 pub mod events;
 pub mod providers;
+pub mod request_ids;
 pub mod sources;
 pub mod subscriptions;
 pub mod tenants;
@@ -24,6 +25,7 @@ pub type Apis = (
     credentials::Api,
     destinations::Api,
     subscriptions::Api,
+    request_ids::Api,
     events::Api,
     deliveries::Api,
 );
@@ -61,6 +63,7 @@ pub fn service() -> OpenApiService<Apis, ()> {
         credentials::Api,
         destinations::Api,
         subscriptions::Api,
+        request_ids::Api,
         events::Api,
         deliveries::Api,
     );

@@ -104,12 +104,12 @@ impl<'a> Check<'a> {
             self.fault(&join(at, name), "is missing");
         }
         for (name, value) in fields {
-            match schema["properties"].get(name) {
-                Some(property) => self.value(property, value, &join(at, name)),
-                None if schema["additionalProperties"] == Value::Bool(false) => {
+            match (schema["properties"].get(name), &schema["additionalProperties"]) {
+                (Some(property), _) => self.value(property, value, &join(at, name)),
+                (None, Value::Bool(false)) => {
                     self.fault(&join(at, name), "is unknown here: the API's document names what is known");
                 }
-                None => {}
+                (None, member) => self.value(member, value, &join(at, name)),
             }
         }
     }
@@ -200,7 +200,7 @@ fn range<T: std::fmt::Display>(least: Option<T>, most: Option<T>) -> String {
 }
 
 /// The pointer of a member (RFC 6901).
-fn join(at: &str, name: &str) -> String {
+pub(crate) fn join(at: &str, name: &str) -> String {
     format!("{at}/{}", name.replace('~', "~0").replace('/', "~1"))
 }
 
@@ -222,7 +222,8 @@ mod tests {
                     "timeout_s": {"type": "integer", "minimum": 1, "maximum": 30},
                     "spare": {"anyOf": [{"$ref": "#/components/schemas/Auth"}, {"type": "null"}]},
                     "state": {"type": "string", "enum": ["on", "off"]},
-                    "a/b": {"type": "boolean"}
+                    "a/b": {"type": "boolean"},
+                    "by_name": {"type": "object", "additionalProperties": {"type": "string", "format": "slug"}}
                 }
             },
             "Auth": {
@@ -250,6 +251,8 @@ mod tests {
             json!({"to": "2026-11-22T10:00:00Z", "timeout_s": 30, "state": "on", "spare": null}),
             json!({"auth": {"kind": "basic", "username": "u"}, "spare": {"kind": "none"}}),
             json!({"sources": ["src_01h2xcejqtf2nbrexx3vqjhp41"], "a/b": true, "name": "äöü"}),
+            json!({"by_name": {}}),
+            json!({"by_name": {"a": "ab", "b": "cd"}}),
         ] {
             assert_eq!(check(&value), [], "{value}");
         }
@@ -284,6 +287,8 @@ mod tests {
             (json!({"timeout_s": "1"}), "/timeout_s", "must be an integer"),
             (json!({"state": "maybe"}), "/state", "must be one of on, off"),
             (json!({"a/b": 1}), "/a~1b", "must be a boolean"),
+            (json!({"by_name": {"a": "ab", "b/c": 1}}), "/by_name/b~1c", "must be a string"),
+            (json!({"by_name": {"a": "A"}}), "/by_name/a", "a slug is 2 to 40 of a-z, 0-9 and -"),
         ] {
             assert_eq!(check(&value), [(pointer.to_owned(), detail.to_owned())], "{value}");
         }

@@ -7,12 +7,20 @@ use std::ops::Deref;
 use std::str::FromStr;
 
 use chrono::{DateTime, SecondsFormat};
+use ipnet::IpNet;
 use poem_openapi::registry::{MetaSchema, MetaSchemaRef};
 use poem_openapi::types::{ParseError, ParseFromJSON, ParseFromParameter, ParseResult, ToJSON, Type};
 use relay::event_type::Pattern;
 use relay::id::{self, Kind, kind};
+use relay::place::Place;
+use relay::preset::Find;
+use relay::verification::{Template, TimeFrom};
 use secrecy::SecretString;
 use serde_json::Value;
+
+mod request_id;
+
+pub use request_id::RequestId;
 
 /// A meaning that a JSON string can have.
 pub trait Meaning: FromStr<Err: Display> + Display + Send + Sync + 'static {
@@ -43,6 +51,14 @@ pub struct Moment(pub i64);
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Slug(String);
 
+/// A network, or one address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Cidr(pub IpNet);
+
+/// A header's name, in lower case.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct HeaderName(poem::http::HeaderName);
+
 /// Why a text does not mean what it should.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Meaningless {
@@ -50,6 +66,10 @@ pub enum Meaningless {
     Time,
     #[error("a slug is 2 to 40 of a-z, 0-9 and -")]
     Slug,
+    #[error("not an address or network as in 203.0.113.7 or 203.0.113.0/24")]
+    Cidr,
+    #[error("not the name of a header")]
+    HeaderName,
 }
 
 /// A kind of thing that the API has.
@@ -76,6 +96,13 @@ macro_rules! things {
                 Moment::FORMAT => of::<Moment>(text),
                 Slug::FORMAT => of::<Slug>(text),
                 Pattern::FORMAT => of::<Pattern>(text),
+                Cidr::FORMAT => of::<Cidr>(text),
+                HeaderName::FORMAT => of::<HeaderName>(text),
+                Place::FORMAT => of::<Place>(text),
+                Find::FORMAT => of::<Find>(text),
+                Template::FORMAT => of::<Template>(text),
+                TimeFrom::FORMAT => of::<TimeFrom>(text),
+                RequestId::FORMAT => of::<RequestId>(text),
                 $(<kind::$kind as Thing>::ID_FORMAT => of::<id::Id<kind::$kind>>(text),)*
                 _ => None,
             }
@@ -85,7 +112,7 @@ macro_rules! things {
 
 things! {
     Tenant "tenant", Source "source", Destination "destination", Subscription "subscription", Event "event",
-    Delivery "delivery", ApiKey "api-key", Credential "credential",
+    Delivery "delivery", ApiKey "api-key", Credential "credential", Rejection "rejection",
 }
 
 impl<K: Thing> Meaning for id::Id<K> {
@@ -102,6 +129,30 @@ impl Meaning for Moment {
 
 impl Meaning for Pattern {
     const FORMAT: &'static str = "event-type-pattern";
+}
+
+impl Meaning for Cidr {
+    const FORMAT: &'static str = "cidr";
+}
+
+impl Meaning for HeaderName {
+    const FORMAT: &'static str = "header-name";
+}
+
+impl Meaning for Place {
+    const FORMAT: &'static str = "place";
+}
+
+impl Meaning for Find {
+    const FORMAT: &'static str = "places";
+}
+
+impl Meaning for Template {
+    const FORMAT: &'static str = "signed-template";
+}
+
+impl Meaning for TimeFrom {
+    const FORMAT: &'static str = "place-of-time";
 }
 
 impl Meaning for Slug {
@@ -141,6 +192,37 @@ impl FromStr for Slug {
 impl Display for Slug {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.write_str(&self.0)
+    }
+}
+
+/// Host bits are cleared: a list of networks is compared and shown in one form.
+impl FromStr for Cidr {
+    type Err = Meaningless;
+
+    fn from_str(text: &str) -> Result<Self, Meaningless> {
+        let address = || text.parse::<std::net::IpAddr>().map(IpNet::from);
+        let network = text.parse::<IpNet>().or_else(|_| address()).map_err(|_| Meaningless::Cidr)?;
+        Ok(Self(network.trunc()))
+    }
+}
+
+impl Display for Cidr {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        Display::fmt(&self.0, out)
+    }
+}
+
+impl FromStr for HeaderName {
+    type Err = Meaningless;
+
+    fn from_str(text: &str) -> Result<Self, Meaningless> {
+        text.parse().map(Self).map_err(|_| Meaningless::HeaderName)
+    }
+}
+
+impl Display for HeaderName {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(self.0.as_str())
     }
 }
 
@@ -295,6 +377,7 @@ mod tests {
         assert_eq!(fault("source-id", "dst_01h2xcejqtf2nbrexx3vqjhp41").as_deref(), Some("not an id of a source"));
         assert_eq!(fault("source-id", "src_01h2xcejqtf2nbrexx3vqjhp41"), None);
         assert!(fault("event-type-pattern", "a*b").is_some());
+        assert!(fault("place-of-time", "X-T").is_some());
         assert_eq!(fault("int32", "x"), None);
     }
 }

@@ -3,26 +3,23 @@
 use relay::id::{EventId, SourceId};
 use sea_orm::{ConnectionTrait, DbErr, Statement};
 
-/// 7 days: longer than any provider keeps trying.
-pub const WINDOW_MS: i64 = 7 * 86_400_000;
-
-/// An external id, hashed: one may be longer than an index row, or hold what text must not.
+/// What is the same in a repeat, hashed: an external id may be longer than an index row, or hold what text must not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Key {
-    /// The first 16 bytes of SHA-256 of the external id.
+    /// The first 16 bytes of its SHA-256.
     pub hash: [u8; 16],
-    /// From then on the same id is a new event.
+    /// From then on the same is a new event.
     pub expires_at: i64,
 }
 
 impl Key {
-    /// The key of an external id that is seen `now`.
+    /// The key of what a repeat has in common with its event, until then.
     #[must_use]
-    pub fn of(external_id: &str, now: i64) -> Self {
-        let whole = relay::secret::fingerprint(external_id.as_bytes());
+    pub fn of(same: &[u8], expires_at: i64) -> Self {
+        let whole = relay::secret::fingerprint(same);
         let mut hash = [0; 16];
         hash.copy_from_slice(&whole[..16]);
-        Self { hash, expires_at: now + WINDOW_MS }
+        Self { hash, expires_at }
     }
 }
 

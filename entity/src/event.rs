@@ -33,6 +33,8 @@ pub struct Model {
     pub duplicates: i32,
     pub test: bool,
     pub hops: i16,
+    /// A JSON object of texts: what the source extracts besides.
+    pub attributes: String,
 }
 
 #[derive(Debug, Clone, Copy, EnumIter, DeriveRelation)]

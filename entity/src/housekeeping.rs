@@ -8,7 +8,7 @@ use relay::clock::{Clock, boot_time};
 use tokio_util::sync::CancellationToken;
 
 use crate::configuration::{Configuration, POLL};
-use crate::{Database, DbErr, change, dedupe, idempotency, partition};
+use crate::{Database, DbErr, access_token, change, dedupe, idempotency, own_request, partition};
 
 /// How often the machine's clock is compared with the database's.
 const CLOCK_EVERY: Duration = Duration::from_secs(5);
@@ -54,6 +54,8 @@ async fn clean(db: &Database, clock: &Clock) -> Result<(), DbErr> {
     partition::ensure(db, clock).await?;
     let now = clock.now();
     while dedupe::forget(&db.finish, now).await? > 0 {}
+    while own_request::forget(&db.finish, now).await? > 0 {}
+    while access_token::forget(&db.finish, now).await? > 0 {}
     idempotency::forget(&db.finish, now).await?;
     change::forget(&db.finish, now - CHANGES_MS).await
 }

@@ -9,8 +9,11 @@ use sea_orm::{ConnectionTrait, DbErr, Statement};
 use crate::dedupe::Key;
 use crate::{Database, partition};
 
+mod alone;
 mod postgres;
 mod sqlite;
+
+pub use alone::insert;
 
 /// An event as it is accepted.
 #[derive(Debug, Clone)]
@@ -34,6 +37,8 @@ pub struct NewEvent {
     pub test: bool,
     /// How many relays it went through before.
     pub hops: i16,
+    /// A JSON object of texts: what the source extracts besides.
+    pub attributes: String,
     /// A JSON array of `[name, value]`, values as Latin-1.
     pub headers: String,
     pub body: Bytes,
@@ -50,6 +55,8 @@ pub struct NewDelivery {
     pub id: DeliveryId,
     pub subscription_id: SubscriptionId,
     pub destination_id: DestinationId,
+    /// When it is to be sent, or judged once more.
+    pub due_at: i64,
 }
 
 /// What became of one event of a batch, committed in either case.

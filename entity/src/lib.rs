@@ -1,5 +1,6 @@
 //! One file a table: the row, its ids, and every query on it. All SQL lives here, in both dialects side by side.
 
+pub mod access_token;
 pub mod api_key;
 pub mod attempt;
 pub mod audit;
@@ -16,9 +17,11 @@ pub mod finish;
 pub mod housekeeping;
 pub mod idempotency;
 pub mod ingest;
+pub mod own_request;
 pub mod partition;
 pub mod payload;
 pub mod pending;
+pub mod rejection;
 pub mod shard;
 pub mod source;
 pub mod source_key;

@@ -1,13 +1,18 @@
 //! One inbound URL of a tenant, for one provider account.
 
 use relay::id::{SourceId, TenantId};
+use relay::preset::{self, Extract, Preset};
 /// What a source demands of a request.
-pub use relay::preset::Verification;
+pub use relay::verification::Verification;
 use sea_orm::entity::prelude::*;
 use sea_orm::{Condition, IntoActiveModel, QueryOrder, QuerySelect};
-use serde::{Deserialize, Serialize};
 
+use crate::tenant::Limits;
 use crate::{credential, tenant};
+
+mod settings;
+
+pub use settings::{Allowlist, Mode, Response, Settings};
 
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "source")]
@@ -22,6 +27,8 @@ pub struct Model {
     /// JSON, `{"kind": "…"}`: see [`Model::verification`].
     pub verification: String,
     pub enabled: bool,
+    /// JSON: see [`Model::settings`].
+    pub settings: String,
     pub version: i64,
     pub created_at: i64,
 }
@@ -37,8 +44,30 @@ pub struct Configured {
     pub source: Model,
     /// Its tenant's slug, as URLs have it.
     pub slug: String,
+    /// Its tenant's.
+    pub limits: Limits,
+    /// What its requests must present; None if this version cannot check it.
+    pub verification: Option<Verification>,
+    pub settings: Settings,
+    /// Where its events keep what they say of themselves.
+    pub extract: Extract,
     /// Expired ones too: expiry is checked at each use.
     pub credentials: Vec<credential::Model>,
+}
+
+impl Configured {
+    /// The preset of its provider; the generic one where a newer version knew another.
+    #[must_use]
+    pub fn preset(&self) -> &'static Preset {
+        preset::find(&self.source.provider).unwrap_or(preset::GENERIC)
+    }
+
+    /// The headers that deliveries of its events take along, in lower case.
+    #[must_use]
+    pub fn forwarded(&self) -> Vec<String> {
+        let usual = || self.preset().forward_headers.iter().map(|name| (*name).to_owned()).collect();
+        self.settings.forward_headers.clone().unwrap_or_else(usual)
+    }
 }
 
 impl Model {
@@ -55,29 +84,25 @@ impl Model {
     /// What the source demands; None if a newer version wrote what this one cannot check, so that nothing may pass.
     #[must_use]
     pub fn verification(&self) -> Option<Verification> {
-        match serde_json::from_str::<Kind>(&self.verification).ok()? {
-            Kind::None {} => Some(Verification::None),
-            Kind::Credentials {} => Some(Verification::Credentials),
-        }
+        serde_json::from_str(&self.verification).ok()
     }
-}
 
-/// The column's form. Braces, since a unit variant would let unknown fields pass.
-#[derive(Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
-enum Kind {
-    None {},
-    Credentials {},
+    /// What it was told besides.
+    pub fn settings(&self) -> Result<Settings, DbErr> {
+        serde_json::from_str(&self.settings).map_err(|error| DbErr::Json(error.to_string()))
+    }
 }
 
 /// What the column says for a demand.
 #[must_use]
-pub fn verification_column(verification: Verification) -> String {
-    let kind = match verification {
-        Verification::None => Kind::None {},
-        Verification::Credentials => Kind::Credentials {},
-    };
-    serde_json::to_string(&kind).expect("a variant without fields is JSON")
+pub fn verification_column(verification: &Verification) -> String {
+    serde_json::to_string(verification).expect("a verification is JSON")
+}
+
+/// What the column says for settings.
+#[must_use]
+pub fn settings_column(settings: &Settings) -> String {
+    serde_json::to_string(settings).expect("settings are JSON")
 }
 
 /// A tenant's source.
@@ -99,7 +124,23 @@ pub async fn configured(
     let Some(source) = find(db, tenant, id).await? else { return Ok(None) };
     let Some(owner) = tenant::find(db, tenant).await? else { return Ok(None) };
     let credentials = credential::all(db, tenant, id).await?;
-    Ok(Some(Configured { source, slug: owner.slug, credentials }))
+    let settings = source.settings()?;
+    let extract = preset::find(&source.provider).map(|preset| Extract::of(preset, &settings.extract));
+    Ok(Some(Configured {
+        verification: source.verification(),
+        slug: owner.slug.clone(),
+        limits: owner.limits()?,
+        extract: extract.unwrap_or_default(),
+        settings,
+        credentials,
+        source,
+    }))
+}
+
+/// All sources of a tenant.
+pub async fn ids(db: &impl ConnectionTrait, tenant: TenantId) -> Result<Vec<SourceId>, DbErr> {
+    let ids = Entity::find().select_only().column(Column::Id).filter(Column::TenantId.eq(tenant.uuid()));
+    Ok(ids.into_tuple::<Uuid>().all(db).await?.into_iter().map(Into::into).collect())
 }
 
 /// Which of these ids are sources of this tenant.
@@ -149,16 +190,25 @@ mod tests {
             provider: String::new(),
             verification: String::new(),
             enabled: true,
+            settings: String::new(),
             version: 1,
             created_at: 0,
         };
-        for verification in [Verification::None, Verification::Credentials] {
-            row.verification = verification_column(verification);
+        for verification in [Verification::None {}, Verification::Credentials {}, Verification::Provider {}] {
+            row.verification = verification_column(&verification);
             assert_eq!(row.verification(), Some(verification), "{}", row.verification);
         }
-        for unknown in ["", "{}", r#"{"kind": "hmac"}"#, r#"{"kind": "none", "x": 1}"#] {
+        for unknown in ["", "{}", r#"{"kind": "hmac"}"#, r#"{"kind": "future"}"#] {
             row.verification = unknown.to_owned();
             assert_eq!(row.verification(), None, "{unknown}");
         }
+    }
+
+    #[test]
+    fn settings_read_back_and_are_written_short() {
+        let default = Settings::default();
+        assert_eq!(settings_column(&default), "{}");
+        let told = Settings { max_body_bytes: Some(5), ..Settings::default() };
+        assert_eq!(serde_json::from_str::<Settings>(&settings_column(&told)).unwrap(), told);
     }
 }

@@ -1,8 +1,10 @@
 //! A customer; owns everything else.
 
 use relay::id::TenantId;
+use relay::quota::Rate;
 use sea_orm::entity::prelude::*;
 use sea_orm::{IntoActiveModel, QueryOrder, QuerySelect, SqlErr};
+use serde::{Deserialize, Serialize};
 
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "tenant")]
@@ -11,8 +13,19 @@ pub struct Model {
     pub id: Uuid,
     pub slug: String,
     pub name: String,
+    /// JSON: see [`Model::limits`].
+    pub limits: String,
     pub version: i64,
     pub created_at: i64,
+}
+
+/// How much a tenant may use; what is missing is not limited.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Limits {
+    /// Requests of all its sources together that one api process takes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub events: Option<Rate>,
 }
 
 #[derive(Debug, Clone, Copy, EnumIter, DeriveRelation)]
@@ -25,6 +38,17 @@ impl Model {
     pub fn id(&self) -> TenantId {
         self.id.into()
     }
+
+    /// What operators grant it.
+    pub fn limits(&self) -> Result<Limits, DbErr> {
+        serde_json::from_str(&self.limits).map_err(|error| DbErr::Json(error.to_string()))
+    }
+}
+
+/// What the column says for limits.
+#[must_use]
+pub fn limits_column(limits: &Limits) -> String {
+    serde_json::to_string(limits).expect("limits are JSON")
 }
 
 /// A tenant.

@@ -6,6 +6,9 @@ pub use sea_orm_migration::{MigratorTrait, sea_orm};
 mod dialect;
 mod m20261122_000001_configuration;
 mod m20261122_000002_queue;
+mod m20261122_000003_front_door;
+mod m20261122_000004_requests;
+mod m20261122_000005_credentials;
 
 /// Every migration, oldest first.
 #[derive(Debug)]
@@ -14,7 +17,13 @@ pub struct Migrator;
 #[async_trait::async_trait]
 impl MigratorTrait for Migrator {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        vec![Box::new(m20261122_000001_configuration::Migration), Box::new(m20261122_000002_queue::Migration)]
+        vec![
+            Box::new(m20261122_000001_configuration::Migration),
+            Box::new(m20261122_000002_queue::Migration),
+            Box::new(m20261122_000003_front_door::Migration),
+            Box::new(m20261122_000004_requests::Migration),
+            Box::new(m20261122_000005_credentials::Migration),
+        ]
     }
 }
 

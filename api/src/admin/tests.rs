@@ -26,6 +26,7 @@ use crate::{document, schema};
 
 mod mutations;
 mod refusals;
+mod request_ids;
 mod resources;
 
 /// An admin API with a tenant `acme`, asked with the operator's key unless told otherwise.
@@ -62,6 +63,7 @@ impl World {
             keyring: Arc::new(Keyring::parse(Keyring::generate_text().expose_secret()).unwrap()),
             guard: Arc::new(Guard::new(&EgressSettings::default(), Vec::new())),
             passwords: Arc::new(Verifier::new()),
+            tokens: crate::oauth::Tokens::new(),
             clock,
             wake: Wake::default(),
             public_url: "https://hooks.example".into(),

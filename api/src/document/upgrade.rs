@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Map, Value, json};
 
-use super::ingest;
+use super::{ingest, oauth};
 use crate::input::QUERY_MEDIA_TYPE;
 
 /// The published document, and every schema, also those that became parameters.
@@ -23,6 +23,7 @@ pub(super) fn upgrade(mut document: Value) -> (Value, Map<String, Value>) {
     }
     show_headers(&mut document["paths"]);
     document["paths"][ingest::PATH] = ingest::operations();
+    document["paths"][oauth::PATH] = oauth::operations();
     document["components"]["schemas"] = Value::Object(schemas.clone());
     prune(&mut document);
     (document, schemas)

@@ -123,7 +123,7 @@ impl Event {
             remote_address: row.remote_address.clone(),
             content_type: row.content_type.clone(),
             size: row.size,
-            attributes: BTreeMap::new(),
+            attributes: serde_json::from_str(&row.attributes).map_err(|error| Error::Fault(error.into()))?,
             matched: row.matched,
             duplicates: row.duplicates,
             test: row.test,

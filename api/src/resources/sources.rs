@@ -1,15 +1,16 @@
 //! Sources: the inbound URLs of a tenant.
 
 use entity::change::Changed;
-use entity::{credential, source, source_key};
+use entity::{credential, rejection, source, source_key};
 use poem_openapi::param::Path;
 use poem_openapi::types::MaybeUndefined;
-use poem_openapi::{Object, OpenApi, Union};
+use poem_openapi::{Object, OpenApi};
+use relay::egress::Refusal;
 use relay::id::{SourceId, kind};
-use relay::preset;
+use relay::preset::{self, Authentication, Preset};
 
 use super::{NAME, Tag, set, set_or};
-use crate::answer::{Created, Found, Gone};
+use crate::answer::{Accepted, Created, Found, Gone};
 use crate::auth::{Access, Caller, Scope};
 use crate::error::Error;
 use crate::input::{Input, Search};
@@ -17,9 +18,20 @@ use crate::mutation::{Done, Mutation};
 use crate::page::{Listing, Page};
 use crate::wire::{Id, Time, time};
 
+mod addresses;
+mod extract;
+mod rejections;
+mod settings;
+mod simulate;
 mod url;
+mod verification;
 
+pub use extract::Extract;
+pub use rejections::{Rejection, RejectionTotal, Rejections};
+pub use settings::{Allowlist, CustomResponse, Dedupe, RateLimit, SourceSettings};
+pub use simulate::{Simulated, Simulation};
 pub use url::{NewUrl, Rotation};
+pub use verification::Verification;
 
 /// An inbound URL, for one account at one provider.
 #[derive(Debug, Clone, Object)]
@@ -29,29 +41,31 @@ pub struct Source {
     /// A provider's name; never changes.
     pub provider: String,
     pub verification: Verification,
+    pub extract: Extract,
+    /// The addresses that requests should come from; null if from anywhere.
+    #[oai(nullable)]
+    pub ip_allowlist: Option<Allowlist>,
+    pub dedupe: Dedupe,
+    /// How large a body may be.
+    pub max_body_bytes: u32,
+    /// What the provider hears when its request was accepted; null for 202 with the event's id in JSON.
+    #[oai(nullable)]
+    pub response: Option<CustomResponse>,
+    /// Null if only the tenant's limits hold.
+    #[oai(nullable)]
+    pub rate_limit: Option<RateLimit>,
+    /// The provider's headers that deliveries take along.
+    pub forward_headers: Vec<String>,
     /// Whether requests are accepted.
     pub enabled: bool,
     pub created_at: Time,
+    /// Where the provider gets access tokens, for a credential of the kind `oauth2_client`; null if it knows no tokens.
+    #[oai(nullable)]
+    pub token_url: Option<String>,
     /// Where the provider sends its requests. A secret: shown when it is made, and later to keys with the scope `secrets`.
     #[oai(skip_serializing_if_is_none)]
     pub url: Option<String>,
 }
-
-/// What requests must present.
-#[derive(Debug, Clone, Union)]
-#[oai(one_of, discriminator_name = "kind", rename_all = "snake_case")]
-pub enum Verification {
-    None(NoVerification),
-    Credentials(AnyCredential),
-}
-
-/// Nothing beyond the URL itself.
-#[derive(Debug, Clone, Object)]
-pub struct NoVerification {}
-
-/// Any live credential of the source; if it has none, every request is refused.
-#[derive(Debug, Clone, Object)]
-pub struct AnyCredential {}
 
 /// A source to be made.
 #[derive(Debug, Object)]
@@ -64,6 +78,8 @@ pub struct NewSource {
     /// Without it, what the provider offers; where that is nothing, it must be said.
     #[oai(nullable)]
     pub verification: Option<Verification>,
+    #[oai(flatten)]
+    pub settings: SourceSettings,
     /// Whether requests are accepted; they are unless said otherwise.
     #[oai(nullable)]
     pub enabled: Option<bool>,
@@ -77,42 +93,41 @@ pub struct SourcePatch {
     /// Null: what the provider offers.
     #[oai(nullable)]
     pub verification: MaybeUndefined<Verification>,
+    #[oai(flatten)]
+    pub settings: SourceSettings,
     /// Null: they are accepted.
     #[oai(nullable)]
     pub enabled: MaybeUndefined<bool>,
 }
 
 impl Source {
-    fn show(row: &source::Model) -> Result<Self, Error> {
+    fn show(public_url: &str, row: &source::Model) -> Result<Self, Error> {
         let unknown = || Error::Fault("the source has a verification of a newer version".into());
+        let preset = preset::find(&row.provider).unwrap_or(preset::GENERIC);
+        let settings = row.settings()?;
+        let forwarded = || preset.forward_headers.iter().map(|name| (*name).to_owned()).collect();
         Ok(Self {
             id: row.id().into(),
             name: row.name.clone(),
             provider: row.provider.clone(),
-            verification: row.verification().ok_or_else(unknown)?.into(),
+            verification: Verification::show(&row.verification().ok_or_else(unknown)?)?,
+            extract: Extract::show(preset, &settings.extract),
+            ip_allowlist: settings.ip_allowlist.as_ref().map(Allowlist::show),
+            dedupe: Dedupe::show(settings.dedupe.unwrap_or(preset.dedupe)),
+            max_body_bytes: settings.max_body_bytes.unwrap_or_else(settings::usual_cap),
+            response: settings.response.as_ref().map(CustomResponse::show),
+            rate_limit: settings.rate_limit.map(RateLimit::show),
+            forward_headers: settings.forward_headers.clone().unwrap_or_else(forwarded),
             enabled: row.enabled,
             created_at: time(row.created_at),
+            token_url: token_url(public_url, preset),
             url: None,
         })
     }
 }
 
-impl From<source::Verification> for Verification {
-    fn from(verification: source::Verification) -> Self {
-        match verification {
-            source::Verification::None => Self::None(NoVerification {}),
-            source::Verification::Credentials => Self::Credentials(AnyCredential {}),
-        }
-    }
-}
-
-impl From<Verification> for source::Verification {
-    fn from(verification: Verification) -> Self {
-        match verification {
-            Verification::None(_) => Self::None,
-            Verification::Credentials(_) => Self::Credentials,
-        }
-    }
+fn token_url(public_url: &str, preset: &Preset) -> Option<String> {
+    preset.authentication.contains(&Authentication::Oauth2Client).then(|| format!("{public_url}/oauth/token"))
 }
 
 #[derive(Debug)]
@@ -132,10 +147,12 @@ impl Api {
     ) -> Result<Created<Source>, Error> {
         let access = caller.may(Scope::Write, **tenant_id).await?;
         let change = access.begin().await?;
-        let row = source::insert(&change.txn, new(&access, &change, body.0)?).await?;
+        let row = new(&access, &change, body.0)?;
+        addresses::check(&access, &change, &row).await?;
+        let row = source::insert(&change.txn, row).await?;
         let (key, url) = url::make(&access, row.id());
         let key = source_key::insert(&change.txn, key).await?;
-        let shown = Source::show(&row)?;
+        let shown = Source::show(&access.app().public_url, &row)?;
         let done = Done::new("create", row.id(), Some(access.id())).after(&shown);
         let done = done.changes([Changed::SourceKey(key.fingerprint()), Changed::Source(row.id())]);
         let location = format!("/v1/tenants/{}/sources/{}", access.id(), row.id());
@@ -154,7 +171,7 @@ impl Api {
         let access = caller.may(Scope::Read, **tenant_id).await?;
         let reading = query.0.paging.read(&access.app().keyring, format!("{}/sources", access.id()))?;
         let rows = source::page(&access.app().db.read, access.id(), reading.before, reading.rows()).await?;
-        Ok(Found::of(reading.page(rows, source::Model::id, Source::show)?))
+        Ok(Found::of(reading.page(rows, source::Model::id, |row| Source::show(&access.app().public_url, row))?))
     }
 
     /// Get a source
@@ -171,7 +188,7 @@ impl Api {
         let row = source::find(&access.app().db.read, access.id(), **source_id).await?.ok_or(Error::NotFound)?;
         let url =
             if access.caller.scopes().has(Scope::Secrets) { url::current(&access, row.id()).await? } else { None };
-        Ok(Found::of(Source { url, ..Source::show(&row)? }).version(row.version))
+        Ok(Found::of(Source { url, ..Source::show(&access.app().public_url, &row)? }).version(row.version))
     }
 
     /// Change a source
@@ -187,10 +204,11 @@ impl Api {
         let change = access.begin().await?;
         let mut row = source::lock(&change.txn, access.id(), **source_id).await?.ok_or(Error::NotFound)?;
         change.expect(row.version)?;
-        let before = Source::show(&row)?;
-        patch(&mut row, body.0)?;
+        let before = Source::show(&access.app().public_url, &row)?;
+        patch(&access, &mut row, body.0)?;
+        addresses::check(&access, &change, &row).await?;
         let row = source::save(&change.txn, row).await?;
-        let shown = Source::show(&row)?;
+        let shown = Source::show(&access.app().public_url, &row)?;
         let done = Done::new("update", row.id(), Some(access.id())).before(&before).after(&shown);
         change.commit(done.changes([Changed::Source(row.id())]), Found::of(shown).version(row.version)).await
     }
@@ -212,9 +230,12 @@ impl Api {
         let keys = source_key::all(&change.txn, access.id(), row.id()).await?;
         source_key::delete_all(&change.txn, access.id(), row.id()).await?;
         credential::delete_all(&change.txn, access.id(), row.id()).await?;
+        rejection::delete_all(&change.txn, access.id(), row.id()).await?;
         source::delete(&change.txn, access.id(), row.id()).await?;
         let stale = keys.iter().map(|key| Changed::SourceKey(key.fingerprint())).chain([Changed::Source(row.id())]);
-        let done = Done::new("delete", row.id(), Some(access.id())).before(&Source::show(&row)?).changes(stale);
+        let done = Done::new("delete", row.id(), Some(access.id()))
+            .before(&Source::show(&access.app().public_url, &row)?)
+            .changes(stale);
         change.commit(done, Gone::gone()).await
     }
 
@@ -236,44 +257,104 @@ impl Api {
         let access = caller.may(Scope::Write, **tenant_id).await?;
         url::rotate(&access, **source_id, &body.0).await
     }
+
+    /// Simulate an event
+    ///
+    /// The provider's sample of this type, with an id and a time of its own, goes the way of every event but for the
+    /// source's verification and limits: subscriptions match it, and its deliveries carry `hookyard-test: true`.
+    #[oai(path = "/tenants/:tenant_id/sources/:source_id/simulate", method = "post", operation_id = "simulate_event")]
+    async fn simulate(
+        &self,
+        caller: Caller,
+        tenant_id: Path<Id<kind::Tenant>>,
+        source_id: Path<Id<kind::Source>>,
+        body: Input<Simulation>,
+    ) -> Result<Accepted<Simulated>, Error> {
+        let access = caller.may(Scope::Write, **tenant_id).await?;
+        simulate::simulate(&access, **source_id, &body.0).await
+    }
+
+    /// List what a source refused
+    ///
+    /// The last requests, and how many by cause.
+    #[oai(path = "/tenants/:tenant_id/sources/:source_id/rejections", method = "get", operation_id = "list_rejections")]
+    async fn rejections(
+        &self,
+        caller: Caller,
+        tenant_id: Path<Id<kind::Tenant>>,
+        source_id: Path<Id<kind::Source>>,
+        query: Search<Listing>,
+    ) -> Result<Found<Rejections>, Error> {
+        let access = caller.may(Scope::Read, **tenant_id).await?;
+        let source = source::find(&access.app().db.read, access.id(), **source_id).await?.ok_or(Error::NotFound)?;
+        rejections::list(&access, source.id(), query.0).await
+    }
 }
 
 fn new(access: &Access, change: &Mutation<'_>, body: NewSource) -> Result<source::Model, Error> {
-    let verification = verification(&body.provider, body.verification)?;
+    let preset = known(&body.provider)?;
+    let verification = verification(preset, body.verification.as_ref())?;
+    check_reach(access, &verification)?;
+    let mut settings = source::Settings { ip_allowlist: settings::published(preset), ..source::Settings::default() };
+    body.settings.write(&mut settings)?;
     Ok(source::Model {
         tenant_id: access.id().uuid(),
         id: SourceId::at(change.now).uuid(),
         name: body.name,
         provider: body.provider,
-        verification: source::verification_column(verification),
+        verification: source::verification_column(&verification),
         enabled: body.enabled.unwrap_or(true),
+        settings: source::settings_column(&settings),
         version: 1,
         created_at: change.now,
     })
 }
 
-fn patch(row: &mut source::Model, body: SourcePatch) -> Result<(), Error> {
+fn patch(access: &Access, row: &mut source::Model, body: SourcePatch) -> Result<(), Error> {
     set(&mut row.name, body.name, NAME)?;
     set_or(&mut row.enabled, body.enabled, true);
     if !body.verification.is_undefined() {
-        row.verification = source::verification_column(verification(&row.provider, body.verification.take())?);
+        let verification = verification(known(&row.provider)?, body.verification.take().as_ref())?;
+        check_reach(access, &verification)?;
+        row.verification = source::verification_column(&verification);
     }
+    let mut settings = row.settings()?;
+    body.settings.write(&mut settings)?;
+    row.settings = source::settings_column(&settings);
     row.version += 1;
     Ok(())
 }
 
-/// What was said, or else what the provider offers; nothing is never taken for granted.
-fn verification(provider: &str, said: Option<Verification>) -> Result<source::Verification, Error> {
-    let names = || preset::all().iter().map(|preset| preset.name).collect::<Vec<_>>().join(", ");
-    let preset = preset::find(provider)
-        .ok_or_else(|| Error::field("/provider", format!("is no provider that is known: one of {}", names())))?;
+fn known(provider: &str) -> Result<&'static Preset, Error> {
+    let names = || preset::all().map(|preset| preset.name).collect::<Vec<_>>().join(", ");
+    let unknown = || Error::field("/provider", format!("is no provider that is known: one of {}", names()));
+    preset::find(provider).ok_or_else(unknown)
+}
+
+/// What was said, or else what the provider does; nothing is never taken for granted.
+fn verification(preset: &Preset, said: Option<&Verification>) -> Result<source::Verification, Error> {
     let must_say = || {
         let detail = format!(
-            "must be said for the provider `{provider}`: `{{\"kind\": \"none\"}}` (the URL is the only secret) or `{{\"kind\": \"credentials\"}}`"
+            "must be said for the provider `{}`: `{{\"kind\": \"none\"}}` (the URL is the only secret), `{{\"kind\": \"credentials\"}}`, or how requests are signed",
+            preset.name
         );
         Error::field("/verification", detail)
     };
-    said.map(Into::into).or(preset.default_verification).ok_or_else(must_say)
+    let said = match said {
+        Some(said) => said.meant()?,
+        None => preset.default_verification().ok_or_else(must_say)?,
+    };
+    if said == (source::Verification::Provider {}) && preset.default_verification().is_none() {
+        return Err(must_say());
+    }
+    Ok(said)
+}
+
+/// Refuses an address that the guard keeps the relay from. It is judged again at each fetch.
+fn check_reach(access: &Access, verification: &source::Verification) -> Result<(), Error> {
+    let source::Verification::Jwt(jwt) = verification else { return Ok(()) };
+    let refused = |refusal: Refusal| Error::field("/verification/jwks_url", refusal.to_string());
+    access.app().guard.check_url(&jwt.jwks_url).map(drop).map_err(refused)
 }
 
 #[cfg(test)]
@@ -282,21 +363,24 @@ mod tests {
 
     #[test]
     fn a_provider_that_proves_nothing_must_be_told_what_to_demand() {
-        use source::Verification::{Credentials, None as Nothing};
-        let said = |verification: source::Verification| Some(verification.into());
-        for (provider, verification, result) in [
-            ("ondato", None, Ok(Credentials)),
-            ("ondato", said(Nothing), Ok(Nothing)),
-            ("waldo", said(Nothing), Ok(Nothing)),
-            ("generic", said(Credentials), Ok(Credentials)),
+        use source::Verification::{Credentials, None as Nothing, Provider};
+        for (provider, said, result) in [
+            ("ondato", None, Ok(Credentials {})),
+            ("ondato", Some(Nothing {}), Ok(Nothing {})),
+            ("stripe", None, Ok(Provider {})),
+            ("waldo", Some(Nothing {}), Ok(Nothing {})),
+            ("generic", Some(Credentials {}), Ok(Credentials {})),
             ("waldo", None, Err("/verification")),
             ("generic", None, Err("/verification")),
-            ("acme", said(Nothing), Err("/provider")),
+            ("generic", Some(Provider {}), Err("/verification")),
+            ("acme", Some(Nothing {}), Err("/provider")),
         ] {
-            let found = super::verification(provider, verification).map_err(|error| match error {
-                Error::Invalid(troubles) => troubles[0].pointer.clone().unwrap(),
-                other => panic!("{other}"),
-            });
+            let said = said.map(|said| Verification::show(&said).unwrap());
+            let found =
+                known(provider).and_then(|preset| verification(preset, said.as_ref())).map_err(|error| match error {
+                    Error::Invalid(troubles) => troubles[0].pointer.clone().unwrap(),
+                    other => panic!("{other}"),
+                });
             assert_eq!(found, result.map_err(str::to_owned), "{provider}");
         }
     }

@@ -1,10 +1,12 @@
 //! Tenants: operators make them, and each sees itself.
 
-use entity::tenant;
+use entity::change::Changed;
+use entity::{source, tenant};
 use poem_openapi::param::Path;
 use poem_openapi::types::MaybeUndefined;
 use poem_openapi::{Object, OpenApi};
 use relay::id::{TenantId, kind};
+use relay::quota::Rate;
 
 use super::{NAME, Tag, set};
 use crate::answer::{Created, Found};
@@ -22,6 +24,7 @@ pub struct Tenant {
     pub name: String,
     /// The name in URLs; never changes.
     pub slug: Text<Slug>,
+    pub limits: Limits,
     pub created_at: Time,
 }
 
@@ -32,6 +35,9 @@ pub struct NewTenant {
     pub name: String,
     /// The name in URLs; never changes.
     pub slug: Text<Slug>,
+    /// Without it, nothing is limited.
+    #[oai(nullable)]
+    pub limits: Option<Limits>,
 }
 
 /// What is to change.
@@ -39,12 +45,49 @@ pub struct NewTenant {
 pub struct TenantPatch {
     #[oai(validator(min_length = 1, max_length = 200))]
     pub name: MaybeUndefined<String>,
+    /// Null: nothing is limited.
+    #[oai(nullable)]
+    pub limits: MaybeUndefined<Limits>,
+}
+
+/// How much a tenant may use.
+#[derive(Debug, Clone, Default, Object)]
+pub struct Limits {
+    /// How many requests a second its sources take together, by each api process; the others are answered with 429. Null
+    /// if it is not limited.
+    #[oai(nullable, validator(minimum(value = "1"), maximum(value = "100000")))]
+    pub events_per_s: Option<u32>,
+    /// How many at once; as many as in a second unless said otherwise.
+    #[oai(nullable, validator(minimum(value = "1"), maximum(value = "1000000")))]
+    pub burst: Option<u32>,
+}
+
+impl Limits {
+    fn show(limits: tenant::Limits) -> Self {
+        let Some(rate) = limits.events else { return Self::default() };
+        Self { events_per_s: Some(rate.per_second), burst: Some(rate.burst) }
+    }
+
+    fn meant(&self) -> Result<tenant::Limits, Error> {
+        let rate = match (self.events_per_s, self.burst) {
+            (Some(per_second), burst) => Some(Rate { per_second, burst: burst.unwrap_or(per_second) }),
+            (None, None) => None,
+            (None, Some(_)) => return Err(Error::field("/limits/burst", "means nothing without `events_per_s`")),
+        };
+        Ok(tenant::Limits { events: rate })
+    }
 }
 
 impl Tenant {
     fn show(row: &tenant::Model) -> Result<Self, Error> {
         let slug = row.slug.parse().map(Text).map_err(|error| Error::Fault(Box::new(error)))?;
-        Ok(Self { id: row.id().into(), name: row.name.clone(), slug, created_at: time(row.created_at) })
+        Ok(Self {
+            id: row.id().into(),
+            name: row.name.clone(),
+            slug,
+            limits: Limits::show(row.limits()?),
+            created_at: time(row.created_at),
+        })
     }
 }
 
@@ -64,6 +107,7 @@ impl Api {
         let row = tenant::Model {
             id: id.uuid(),
             slug: body.0.slug.to_string(),
+            limits: tenant::limits_column(&body.0.limits.unwrap_or_default().meant()?),
             name: body.0.name,
             version: 1,
             created_at: change.now,
@@ -93,7 +137,7 @@ impl Api {
         Ok(Found::of(Tenant::show(&access.tenant)?).version(access.tenant.version))
     }
 
-    /// Rename a tenant
+    /// Change a tenant
     ///
     /// For operators.
     #[oai(path = "/tenants/:tenant_id", method = "patch", operation_id = "update_tenant")]
@@ -109,11 +153,16 @@ impl Api {
         change.expect(row.version)?;
         let before = Tenant::show(&row)?;
         set(&mut row.name, body.0.name, NAME)?;
+        let mut stale = Vec::new();
+        if !body.0.limits.is_undefined() {
+            row.limits = tenant::limits_column(&body.0.limits.take().unwrap_or_default().meant()?);
+            stale = source::ids(&change.txn, row.id()).await?.into_iter().map(Changed::Source).collect();
+        }
         row.version += 1;
         let row = tenant::save(&change.txn, row).await?;
         let shown = Tenant::show(&row)?;
         let done = Done::new("update", row.id(), Some(row.id())).before(&before).after(&shown);
-        change.commit(done, Found::of(shown).version(row.version)).await
+        change.commit(done.changes(stale), Found::of(shown).version(row.version)).await
     }
 }
 

@@ -19,10 +19,11 @@ const INGEST: &str = "
 WITH i AS (
     SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::text[], $5::text[], $6::text[], $7::text[], $8::bigint[],
         $9::bigint[], $10::text[], $11::text[], $12::text[], $13::text[], $14::text[], $15::integer[], $16::integer[],
-        $17::boolean[], $18::smallint[], $19::text[], $20::bytea[], $21::bytea[], $22::bigint[])
+        $17::boolean[], $18::smallint[], $19::text[], $20::bytea[], $21::bytea[], $22::bigint[],
+        $31::text[])
         AS t(tenant_id, id, source_id, event_type, derived_type, external_id, request_id, occurred_at,
         received_at, method, path, query, remote_address, content_type, size, matched,
-        test, hops, headers, body, key, expires_at)
+        test, hops, headers, body, key, expires_at, attributes)
 ), k AS (
     INSERT INTO dedupe (source_id, key, tenant_id, event_id, expires_at)
     SELECT source_id, key, tenant_id, id, expires_at FROM i WHERE key IS NOT NULL ORDER BY source_id, key
@@ -31,9 +32,9 @@ WITH i AS (
     SELECT * FROM i WHERE key IS NULL OR id IN (SELECT event_id FROM k)
 ), e AS (
     INSERT INTO event (tenant_id, id, source_id, event_type, derived_type, external_id, request_id, occurred_at, received_at,
-        method, path, query, remote_address, content_type, size, matched, test, hops)
+        method, path, query, remote_address, content_type, size, matched, test, hops, attributes)
     SELECT tenant_id, id, source_id, event_type, derived_type, external_id, request_id, occurred_at, received_at,
-        method, path, query, remote_address, content_type, size, matched, test, hops FROM fresh
+        method, path, query, remote_address, content_type, size, matched, test, hops, attributes FROM fresh
     RETURNING id
 ), y AS (
     INSERT INTO payload (tenant_id, event_id, headers, body) SELECT tenant_id, id, headers, body FROM fresh
@@ -140,11 +141,12 @@ async fn insert(pool: &PgPool, events: &[&NewEvent]) -> Result<HashSet<Uuid>, Db
         .bind(delivered!(e, _d => e.tenant_id.uuid()))
         .bind(delivered!(_e, d => d.id.uuid()))
         .bind(delivered!(_e, d => shard_of(d.destination_id)))
-        .bind(delivered!(e, _d => e.received_at))
+        .bind(delivered!(_e, d => d.due_at))
         .bind(delivered!(e, _d => e.id.uuid()))
         .bind(delivered!(_e, d => d.subscription_id.uuid()))
         .bind(delivered!(_e, d => d.destination_id.uuid()))
         .bind(delivered!(e, _d => e.size()))
+        .bind(column!(e => e.attributes.as_str()))
         .fetch_all(pool)
         .await
         .map_err(fault)?;

@@ -20,8 +20,8 @@ RETURNING event_id";
 
 const EVENT: &str = "
 INSERT INTO event (tenant_id, id, source_id, event_type, derived_type, external_id, request_id, occurred_at, received_at,
-    method, path, query, remote_address, content_type, size, matched, test, hops)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
+    method, path, query, remote_address, content_type, size, matched, test, hops, attributes)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
 
 const PAYLOAD: &str = "INSERT INTO payload (tenant_id, event_id, headers, body) VALUES (?, ?, ?, ?)";
 
@@ -62,7 +62,7 @@ async fn accept(txn: &mut SqliteConnection, now: i64, event: &NewEvent) -> Resul
             .bind(event.tenant_id.uuid())
             .bind(delivery.id.uuid())
             .bind(shard_of(delivery.destination_id))
-            .bind(event.received_at)
+            .bind(delivery.due_at)
             .bind(event.id.uuid())
             .bind(delivery.subscription_id.uuid())
             .bind(delivery.destination_id.uuid())
@@ -111,6 +111,7 @@ async fn insert_event(txn: &mut SqliteConnection, event: &NewEvent) -> Result<()
         .bind(event.matched())
         .bind(event.test)
         .bind(event.hops)
+        .bind(&event.attributes)
         .execute(txn)
         .await
         .map(drop)

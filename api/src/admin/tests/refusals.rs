@@ -82,10 +82,10 @@ async fn bodies_are_refused_where_they_are_wrong() {
         ("/sources", json!({"name": 1, "provider": "ondato"}), vec!["/name"]),
         ("/sources", json!({"name": "n", "provider": "acme"}), vec!["/provider"]),
         ("/sources", json!({"name": "n", "provider": "waldo"}), vec!["/verification"]),
-        ("/sources", json!({"name": "n", "provider": "ondato", "rate_limit": {}}), vec!["/rate_limit"]),
+        ("/sources", json!({"name": "n", "provider": "ondato", "transform": {}}), vec!["/transform"]),
         (
             "/sources",
-            json!({"name": "n", "provider": "ondato", "verification": {"kind": "hmac"}}),
+            json!({"name": "n", "provider": "ondato", "verification": {"kind": "magic"}}),
             vec!["/verification/kind"],
         ),
         ("/destinations", json!({"name": "n", "url": "https://10.0.0.1/"}), vec!["/url"]),
@@ -123,6 +123,59 @@ async fn bodies_are_refused_where_they_are_wrong() {
 }
 
 #[tokio::test]
+async fn what_a_source_cannot_do_is_refused_where_it_stands() {
+    let world = World::new().await;
+    let sources = format!("{}/sources", world.tenant);
+    let of = |more: Value| {
+        let mut source = json!({"name": "n", "provider": "generic", "verification": {"kind": "none"}});
+        source.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        source
+    };
+    let jwt = |url: &str| json!({"verification": {"kind": "jwt", "jwks_url": url, "issuer": "i", "audience": "a"}});
+    let hmac = |parse: Value, timestamp: Value| {
+        let signature = json!({"from": "header", "name": "x-s", "parse": parse, "encoding": "hex"});
+        json!({"verification": {"kind": "hmac", "signature": signature, "algorithm": "hmac-sha256", "signed": "{ts}.{body}", "timestamp": timestamp}})
+    };
+    let timed = |from: &str| json!({"from": from, "unit": "s", "tolerance_s": 300});
+    let kv = |sig: usize, pair: &str| {
+        let names: Vec<_> = (0..sig).map(|number| format!("v{number}")).collect();
+        json!({"kind": "kv", "pair": pair, "kv": "=", "sig": names, "ts": "t"})
+    };
+    let eight = |count: usize| vec!["json:/a"; count].join(" or ");
+    let full: serde_json::Map<_, _> = (0..8).map(|number| (format!("a{number}"), json!(eight(8)))).collect();
+    let made = world.post(&sources, of(json!({}))).await.is(201);
+    let source = format!("{sources}/{}", made["id"].as_str().unwrap());
+    for (more, place) in [
+        (json!({"extract": {"attributes": {"a": "nowhere"}}}), "/extract/attributes/a"),
+        (json!({"extract": {"attributes": {"a/b": "json:/a"}}}), "/extract/attributes/a~1b"),
+        (json!({"extract": {"attributes": full, "request_id": "header:a"}}), "/extract"),
+        (jwt("https://169.254.169.254/x"), "/verification/jwks_url"),
+        (jwt("http://169.254.169.254/x"), "/verification/jwks_url"),
+        (json!({"forward_headers": ["x-a", "Authorization"]}), "/forward_headers/1"),
+        (json!({"forward_headers": ["hookyard-hops"]}), "/forward_headers/0"),
+        (json!({"response": {"status": 200, "content_type": "x"}}), "/response/content_type"),
+        (json!({"response": {"status": 200, "content_type": "/x"}}), "/response/content_type"),
+        (json!({"response": {"status": 200, "content_type": "text/"}}), "/response/content_type"),
+        (hmac(json!({"kind": "raw"}), timed("X-T")), "/verification/timestamp/from"),
+        (hmac(kv(1, ","), timed("query:at")), "/verification/timestamp/from"),
+        (hmac(kv(11, ","), timed("signature")), "/verification/signature/parse/sig"),
+        (hmac(kv(1, ",,,,,,,,,"), timed("signature")), "/verification/signature/parse/pair"),
+    ] {
+        world.post(&sources, of(more.clone())).await.refuses(&[place]);
+        world.patch(&source, more).await.refuses(&[place]);
+    }
+    for more in [
+        json!({"extract": {"attributes": full}}),
+        jwt("https://keys.hookyard.dev/x"),
+        json!({"forward_headers": ["x-a", "content-type"]}),
+        json!({"response": {"status": 200, "content_type": "text/xml; charset=utf-8"}}),
+        hmac(kv(10, ",,,,,,,,"), timed("signature")),
+    ] {
+        world.patch(&source, more).await.is(200);
+    }
+}
+
+#[tokio::test]
 async fn what_is_no_json_of_ours_is_refused_by_its_kind() {
     let world = World::new().await;
     let send = async |content_type: &str, body: Vec<u8>| {
@@ -142,6 +195,7 @@ async fn what_is_no_json_of_ours_is_refused_by_its_kind() {
 #[tokio::test]
 async fn queries_know_their_names_only() {
     let world = World::new().await;
+    world.get("/v1/providers?name=stripe").await.refuses(&["name"]);
     let path = |query: &str| format!("{}/deliveries?{query}", world.tenant);
     for (query, place) in [
         ("limit=0", "limit"),

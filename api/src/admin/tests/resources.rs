@@ -30,6 +30,24 @@ async fn a_source_shows_its_url_once_and_to_who_may_read_secrets() {
 }
 
 #[tokio::test]
+async fn samples_are_shown_with_each_provider_and_say_its_types() {
+    let world = World::new().await;
+    for listed in world.get("/v1/providers").await.is(200)["items"].as_array().unwrap() {
+        let shown = world.get(&format!("/v1/providers/{}", listed["name"].as_str().unwrap())).await.is(200);
+        for (known, shown) in
+            listed["event_types"].as_array().unwrap().iter().zip(shown["event_types"].as_array().unwrap())
+        {
+            assert_eq!((known["name"].as_str(), known.get("samples")), (shown["name"].as_str(), None));
+            assert!(shown["samples"][0].is_string(), "{shown}");
+        }
+    }
+    let twilio = world.get("/v1/providers/twilio").await.is(200);
+    let queued = twilio["event_types"].as_array().unwrap().iter().find(|known| known["name"] == "queued").unwrap();
+    let sample = queued["samples"][0].as_str().unwrap();
+    assert!(sample.contains("MessageStatus=queued") && !sample.contains("delivered"), "{sample}");
+}
+
+#[tokio::test]
 async fn a_credential_s_password_is_shown_only_if_we_made_it() {
     let world = World::new().await;
     let made =
@@ -85,15 +103,16 @@ async fn lists_come_in_pages_that_only_their_tenant_can_turn() {
     world.get(&format!("{}/sources?cursor={cursor}", world.tenant)).await.refuses(&["cursor"]);
 }
 
-/// An event of `acme` with a pending delivery; their paths.
-async fn event(world: &World, destination: &str, subscription: &str) -> (String, String) {
-    let id = |path: &str| path.rsplit('/').next().unwrap().to_owned();
-    let now = world.app.clock.now();
-    let (event, delivery) = (EventId::at(now), DeliveryId::at(now));
-    let new = NewEvent {
+fn id(path: &str) -> &str {
+    path.rsplit('/').next().unwrap()
+}
+
+/// An event of `acme` that nothing matched.
+fn received(world: &World, source: SourceId, now: i64) -> NewEvent {
+    NewEvent {
         tenant_id: id(&world.tenant).parse::<TenantId>().unwrap(),
-        id: event,
-        source_id: Some(SourceId::at(now)),
+        id: EventId::at(now),
+        source_id: Some(source),
         event_type: Some("A.b".into()),
         derived_type: None,
         external_id: Some("x1".into()),
@@ -107,15 +126,26 @@ async fn event(world: &World, destination: &str, subscription: &str) -> (String,
         content_type: None,
         test: false,
         hops: 0,
+        attributes: r#"{"kind":"kyc"}"#.into(),
         headers: r#"[["a","1"],["a","2"]]"#.into(),
         body: bytes::Bytes::from_static(b"\xff\x00 1.0"),
         dedupe: None,
-        deliveries: vec![NewDelivery {
-            id: delivery,
-            subscription_id: id(subscription).parse::<SubscriptionId>().unwrap(),
-            destination_id: id(destination).parse().unwrap(),
-        }],
+        deliveries: Vec::new(),
+    }
+}
+
+/// An event of `acme` with a pending delivery; their paths.
+async fn event(world: &World, destination: &str, subscription: &str) -> (String, String) {
+    let now = world.app.clock.now();
+    let delivery = DeliveryId::at(now);
+    let new = NewDelivery {
+        id: delivery,
+        subscription_id: id(subscription).parse::<SubscriptionId>().unwrap(),
+        destination_id: id(destination).parse().unwrap(),
+        due_at: now,
     };
+    let new = NewEvent { deliveries: vec![new], ..received(world, SourceId::at(now), now) };
+    let event = new.id;
     entity::ingest::ingest(&world.app.db, &world.app.clock, &[new]).await.unwrap();
     (format!("{}/events/{event}", world.tenant), format!("{}/deliveries/{delivery}", world.tenant))
 }
@@ -125,6 +155,21 @@ async fn subscription(world: &World, destination: &str) -> String {
     let made = world.post(&format!("{}/subscriptions", world.tenant), new).await.is(201);
     assert_eq!(made["source_ids"], json!(null));
     format!("{}/subscriptions/{}", world.tenant, made["id"].as_str().unwrap())
+}
+
+#[tokio::test]
+async fn a_simulated_event_does_not_hide_the_proxy_in_front() {
+    let world = World::new().await;
+    let sources = format!("{}/sources", world.tenant);
+    let made = world.post(&sources, json!({"name": "in", "provider": "ondato"})).await.is(201);
+    let path = format!("{sources}/{}", made["id"].as_str().unwrap());
+    let (source, now) = (id(&path).parse().unwrap(), world.app.clock.now());
+    let proxied = NewEvent { remote_address: Some("10.0.0.1".into()), ..received(&world, source, now - 1_000) };
+    entity::ingest::ingest(&world.app.db, &world.app.clock, &[proxied]).await.unwrap();
+    world.post(&format!("{path}/simulate"), json!({"event_type": "Form.Created"})).await.is(202);
+    let listing = |cidr: &str| json!({"ip_allowlist": {"mode": "enforce", "cidrs": [cidr]}});
+    world.patch(&path, listing("198.51.100.7")).await.refuses(&["/ip_allowlist/mode"]);
+    world.patch(&path, listing("10.0.0.0/8")).await.is(200);
 }
 
 #[tokio::test]

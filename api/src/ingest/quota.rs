@@ -1,0 +1,30 @@
+//! How many requests a tenant and a source may send, counted before anything is read of them.
+
+use std::time::Duration;
+
+use entity::source::Configured;
+use relay::id::{SourceId, TenantId};
+use relay::quota;
+
+use super::refusal::Refusal;
+
+/// Cheap to clone; all clones are one process's count.
+#[derive(Debug, Clone, Default)]
+pub struct Quotas {
+    tenants: quota::Quotas<TenantId>,
+    sources: quota::Quotas<SourceId>,
+}
+
+impl Quotas {
+    /// Takes one of the source's and one of its tenant's. A source's flood is stopped at the source, so that it does not
+    /// use up what the tenant's other sources need.
+    pub(super) fn take(&self, source: &Configured, now: Duration) -> Result<(), Refusal> {
+        if let Some(rate) = source.settings.rate_limit {
+            self.sources.take(source.source.id(), rate, now).map_err(Refusal::Quota)?;
+        }
+        if let Some(rate) = source.limits.events {
+            self.tenants.take(source.source.tenant(), rate, now).map_err(Refusal::Quota)?;
+        }
+        Ok(())
+    }
+}
