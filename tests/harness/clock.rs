@@ -14,8 +14,18 @@ pub struct Clock {
 impl Clock {
     #[must_use]
     pub fn in_directory(directory: &Path) -> Self {
-        let clock = Self { file: directory.join("clock"), offset_ms: AtomicI64::new(0) };
-        clock.publish(0);
+        Self::with_offset(directory, 0)
+    }
+
+    /// Begins at another time than ours, in milliseconds since 1970; up to a century ago.
+    #[must_use]
+    pub fn beginning_at(directory: &Path, time_ms: i64) -> Self {
+        Self::with_offset(directory, time_ms - wall_ms())
+    }
+
+    fn with_offset(directory: &Path, offset_ms: i64) -> Self {
+        let clock = Self { file: directory.join("clock"), offset_ms: AtomicI64::new(offset_ms) };
+        clock.publish(offset_ms);
         clock
     }
 
@@ -31,11 +41,17 @@ impl Clock {
         self.publish(self.offset_ms.fetch_add(by, Ordering::SeqCst) + by);
     }
 
+    /// Lets time pass until then (milliseconds since 1970), unless it has.
+    pub fn advance_to(&self, time_ms: i64) {
+        if let Ok(ahead) = u64::try_from(time_ms - self.now_ms()) {
+            self.advance(Duration::from_millis(ahead));
+        }
+    }
+
     /// The present of the processes, in milliseconds since 1970.
     #[must_use]
     pub fn now_ms(&self) -> i64 {
-        let wall = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap();
-        i64::try_from(wall.as_millis()).unwrap() + self.offset_ms.load(Ordering::SeqCst)
+        wall_ms() + self.offset_ms.load(Ordering::SeqCst)
     }
 
     /// By renaming, so that no reader sees half a number.
@@ -44,4 +60,9 @@ impl Clock {
         std::fs::write(&draft, offset_ms.to_string()).unwrap();
         std::fs::rename(&draft, &self.file).unwrap();
     }
+}
+
+fn wall_ms() -> i64 {
+    let wall = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap();
+    i64::try_from(wall.as_millis()).unwrap()
 }

@@ -3,13 +3,17 @@
 #![expect(clippy::unwrap_used, reason = "what fails in a harness has to fail the test")]
 
 pub mod answer;
+pub mod bash;
+pub mod certificate;
 pub mod client;
 pub mod clock;
 pub mod database;
 pub mod ondato;
+pub mod page;
 pub mod port;
 pub mod process;
 pub mod program;
+pub mod proxy_header;
 pub mod raw;
 pub mod receiver;
 pub mod relay;

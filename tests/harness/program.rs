@@ -26,13 +26,13 @@ impl Program {
         }
     }
 
-    /// `target/debug/hookyard…`, for a suite in `target/debug/deps`.
+    /// `target/debug/hookyard…`, for a suite in `target/debug/deps` and a bench in `target/debug`.
     #[must_use]
     pub fn path(self) -> PathBuf {
         let suite = std::env::current_exe().unwrap();
-        let path = suite.ancestors().nth(2).unwrap().join(self.name());
-        assert!(path.exists(), "{} is not built: tests/run builds it", path.display());
-        path
+        let path =
+            suite.ancestors().skip(1).take(2).map(|directory| directory.join(self.name())).find(|it| it.exists());
+        path.unwrap_or_else(|| panic!("{} is not built: tests/run builds it", self.name()))
     }
 
     /// The program with these settings and no others, started where it may leave files.

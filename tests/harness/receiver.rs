@@ -1,6 +1,6 @@
 //! A tenant's endpoint: a real server that keeps whole requests and answers as it is told.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -55,6 +55,7 @@ struct Inner {
     port: Port,
     script: Mutex<VecDeque<Reply>>,
     otherwise: Mutex<Reply>,
+    published: Mutex<BTreeMap<String, Bytes>>,
     requests: Mutex<Vec<Request>>,
     arrived: watch::Sender<usize>,
     released: watch::Sender<bool>,
@@ -87,6 +88,7 @@ impl Receiver {
             port: Port::reserve(),
             script: Mutex::default(),
             otherwise: Mutex::new(Reply::status(200)),
+            published: Mutex::default(),
             requests: Mutex::default(),
             arrived: watch::Sender::new(0),
             released: watch::Sender::new(false),
@@ -99,6 +101,11 @@ impl Receiver {
     pub fn otherwise(self, reply: impl Into<Reply>) -> Self {
         *self.0.otherwise.lock().unwrap() = reply.into();
         self
+    }
+
+    /// From now on there is a document at this path, whatever the script says.
+    pub fn publish(&self, path: &str, document: impl Into<Bytes>) {
+        self.0.published.lock().unwrap().insert(path.to_owned(), document.into());
     }
 
     /// From now on it accepts everything.
@@ -168,7 +175,10 @@ impl Receiver {
         self.requests()
     }
 
-    fn next_reply(&self) -> Reply {
+    fn reply_at(&self, path: &str) -> Reply {
+        if let Some(document) = self.0.published.lock().unwrap().get(path) {
+            return Reply::status(200).body(document.clone());
+        }
         let next = self.0.script.lock().unwrap().pop_front();
         next.unwrap_or_else(|| self.0.otherwise.lock().unwrap().clone())
     }
@@ -183,7 +193,7 @@ impl Receiver {
         let text = |value: &hyper::header::HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
         let headers = head.headers.iter().map(|(name, value)| (name.to_string(), text(value))).collect();
         let (method, path) = (head.method.to_string(), head.uri.to_string());
-        let reply = self.next_reply();
+        let reply = self.reply_at(&path);
         self.0.requests.lock().unwrap().push(Request { method, path, headers, body, at: Instant::now(), sender });
         self.0.arrived.send_modify(|count| *count += 1);
         if reply.held {

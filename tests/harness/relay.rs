@@ -35,6 +35,8 @@ pub struct Plan {
     apis: usize,
     workers: usize,
     settings: Settings,
+    begins_at_ms: Option<i64>,
+    real_time: bool,
 }
 
 /// The shortest way from a provider to a receiver.
@@ -54,7 +56,7 @@ impl Relay {
 
     #[must_use]
     pub fn plan(database: Database) -> Plan {
-        Plan { database, apis: 1, workers: 1, settings: Settings::new() }
+        Plan { database, apis: 1, workers: 1, settings: Settings::new(), begins_at_ms: None, real_time: false }
     }
 
     /// Each process once.
@@ -141,7 +143,7 @@ impl Relay {
                 let answer = self.anybody().at(api).get("/nowhere").await;
                 let id = answer.header("request-id")?.replace("req_", "evt_");
                 let said = id.parse::<::relay::id::EventId>().ok()?.millis();
-                (said > self.clock.now_ms() - 60_000).then_some(())
+                (said > self.clock.now_ms() - 500).then_some(())
             })
             .await;
         }
@@ -187,8 +189,26 @@ impl Plan {
         self
     }
 
+    /// Begins at another time than ours, in milliseconds since 1970.
+    #[must_use]
+    pub const fn at(mut self, time_ms: i64) -> Self {
+        self.begins_at_ms = Some(time_ms);
+        self
+    }
+
+    /// By the machine's clock, which nobody moves: programs without `test-support` know no other.
+    #[must_use]
+    pub const fn on_real_time(mut self) -> Self {
+        self.real_time = true;
+        self
+    }
+
     pub async fn start(self) -> Relay {
-        let clock = Clock::in_directory(&self.database.directory());
+        let directory = self.database.directory();
+        let clock = match self.begins_at_ms {
+            Some(time_ms) => Clock::beginning_at(&directory, time_ms),
+            None => Clock::in_directory(&directory),
+        };
         let (apis, workers) =
             if self.database.is_postgres() { self.separate(&clock).await } else { self.together(&clock) };
         let relay = Relay { clock, database: self.database, apis, workers };
@@ -205,7 +225,7 @@ impl Plan {
     }
 
     async fn separate(&self, clock: &Clock) -> (Vec<Process>, Vec<Process>) {
-        migrate(&self.database, clock).await;
+        run_migration(self.timed(settings_of(Program::Hookyard, &self.database, clock)), &self.database).await;
         let directory = self.database.directory();
         let spawn = |program, number| {
             Process::spawn(
@@ -222,6 +242,13 @@ impl Plan {
     fn settings_of(&self, program: Program, clock: &Clock) -> Settings {
         let mut settings = settings_of(program, &self.database, clock);
         settings.extend(self.settings.clone());
+        self.timed(settings)
+    }
+
+    fn timed(&self, mut settings: Settings) -> Settings {
+        if self.real_time {
+            settings.remove("HOOKYARD_TEST_CLOCK");
+        }
         settings
     }
 }
@@ -246,7 +273,10 @@ pub fn settings_of(program: Program, database: &Database, clock: &Clock) -> Sett
 
 /// What an operator does before the first start on PostgreSQL.
 pub async fn migrate(database: &Database, clock: &Clock) {
-    let mut settings = settings_of(Program::Hookyard, database, clock);
+    run_migration(settings_of(Program::Hookyard, database, clock), database).await;
+}
+
+async fn run_migration(mut settings: Settings, database: &Database) {
     settings.retain(|name, _| ["HOOKYARD_DATABASE_URL", "HOOKYARD_TEST_CLOCK"].contains(name));
     let output = Program::Hookyard.run(&["migrate"], &settings, &database.directory()).await;
     assert!(output.status.success(), "hookyard migrate:\n{}", words(&output));

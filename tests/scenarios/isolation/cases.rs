@@ -102,6 +102,7 @@ static CASES: &[Case] = &[
     bare("GET /v1/tenants/{}/sources/{}/credentials"),
     with("POST /v1/tenants/{}/sources/{}/credentials", |_| json!({ "kind": "basic", "username": "new" })),
     bare("GET /v1/tenants/{}/sources/{}/credentials/{}"),
+    with("PATCH /v1/tenants/{}/sources/{}/credentials/{}", |_| json!({ "expires_at": null })),
     bare("DELETE /v1/tenants/{}/sources/{}/credentials/{}"),
     bare("GET /v1/tenants/{}/destinations"),
     with("POST /v1/tenants/{}/destinations", |_| json!({ "name": "new", "url": "http://127.0.0.1:9/" })),
