@@ -12,6 +12,7 @@ use relay::place::Place;
 use relay::preset::Find;
 use relay::verification::{Key, Keys, Token, Verification};
 use serde_json::Value;
+use url::form_urlencoded::parse;
 
 /// A word that the fuzzer finds.
 const TOKEN: &str = "token";
@@ -24,6 +25,7 @@ fuzz_target!(|input: &[u8]| {
     }
     let Ok(place) = text.parse::<Place>() else { return };
     assert_eq!(place.to_string().parse::<Place>().as_ref(), Ok(&place), "{text}");
+    assert!(place.to_string().eq_ignore_ascii_case(text), "{text}");
 
     let sent = Sent::read(request, NOW);
     let said = place.read(&sent.inbound());
@@ -40,11 +42,15 @@ fuzz_target!(|input: &[u8]| {
             let value = sent.header(name).and_then(|value| std::str::from_utf8(value).ok());
             assert_eq!((said.as_deref(), is_let_in), (value, value == Some(TOKEN)), "{text} {sent:?}");
         }
-        Place::Query(_) | Place::Form(_) => {
-            assert_eq!(is_let_in, said.as_deref() == Some(TOKEN), "{text} {sent:?}");
-        }
+        Place::Query(name) => is_said(name, sent.query.as_deref().unwrap_or_default().as_bytes(), said, is_let_in),
+        Place::Form(name) => is_said(name, &sent.body, said, is_let_in),
     }
 });
+
+fn is_said(name: &str, form: &[u8], said: Option<String>, is_let_in: bool) {
+    let value = parse(form).find(|(found, _)| found == name).map(|(_, value)| value.into_owned());
+    assert_eq!((&said, is_let_in), (&value, value.as_deref() == Some(TOKEN)), "{name} {form:?}");
+}
 
 /// Whether the token stands in every place that is led to; nothing if there is none, or one is missing.
 fn every(value: &Value, names: &[&str]) -> Option<bool> {

@@ -4,7 +4,7 @@
 
 #![no_main]
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::LazyLock;
 
 use api::server::TrustedProxies;
@@ -21,56 +21,72 @@ static OURS: LazyLock<TrustedProxies> =
 fuzz_target!(|input: &[u8]| {
     let mut behind = input;
     let sender = RUNTIME.block_on(read(&mut behind));
-    let header = &input[..input.len() - behind.len()];
-    assert!(header.len() <= 16 + 520);
-    if let Ok(sender) = sender {
-        assert_eq!(Some(sender), said(header), "{header:02x?}");
-    }
+    let taken = input.len() - behind.len();
+    assert!(taken <= 16 + 520, "{taken}");
+    assert_eq!(sender.ok().map(|sender| (sender, taken)), said(input), "{input:02x?}");
     forwarded(&Sent::read(input, NOW));
 });
 
-/// A header that was read whole.
-fn said(header: &[u8]) -> Option<Sender> {
-    let Some(rest) = header.strip_prefix(b"\r\n\r\n\0\r\nQUIT\n") else {
-        let line = std::str::from_utf8(header).ok()?.strip_suffix("\r\n")?;
-        let words: Vec<_> = line.split(' ').collect();
-        let address: IpAddr = words.get(2)?.parse().ok()?;
-        let is_whole = words.len() == 6 && header.len() <= 107 && !line.contains("\r\n");
-        return is_whole.then_some(Sender::Client(SocketAddr::new(address.to_canonical(), words[4].parse().ok()?)));
-    };
-    let (fixed, rest) = rest.split_at_checked(4)?;
-    let length = usize::from(fixed[2]) << 8 | usize::from(fixed[3]);
-    let width = if fixed[1] == 0x11 { 4 } else { 16 };
-    match fixed[0] {
-        _ if length != rest.len() => None,
-        0x20 => Some(Sender::Proxy),
-        0x21 if rest.len() >= 2 * width + 4 => {
-            let address = match width {
-                4 => IpAddr::from(<[u8; 4]>::try_from(&rest[..4]).ok()?),
-                _ => IpAddr::from(<[u8; 16]>::try_from(&rest[..16]).ok()?),
-            };
-            let port = u16::from(rest[2 * width]) << 8 | u16::from(rest[2 * width + 1]);
-            Some(Sender::Client(SocketAddr::new(address.to_canonical(), port)))
-        }
-        _ => None,
+/// Who, and in how many bytes.
+fn said(input: &[u8]) -> Option<(Sender, usize)> {
+    if let Some(rest) = input.strip_prefix(b"\r\n\r\n\0\r\nQUIT\n") {
+        return in_bytes(rest).map(|(sender, length)| (sender, 12 + length));
     }
+    let end = input.windows(2).position(|end| end == b"\r\n")? + 2;
+    let line = std::str::from_utf8(&input[..end]).ok().filter(|line| line.len() <= 107)?.trim_end();
+    let source = in_words(line).filter(|_| line.len() + 2 == end)?;
+    Some((Sender::Client(source), end))
 }
 
-/// Whoever is no proxy of ours is the client; else it is somebody who was named.
+fn in_bytes(rest: &[u8]) -> Option<(Sender, usize)> {
+    let &[command, family, high, low, ref rest @ ..] = rest else { return None };
+    let length = usize::from(high) << 8 | usize::from(low);
+    let rest = rest.get(..length).filter(|_| length <= 520)?;
+    let sender = match (command, family) {
+        (0x20, _) => Sender::Proxy,
+        (0x21, 0x11) if length >= 12 => client(<[u8; 4]>::try_from(&rest[..4]).ok()?, &rest[8..10]),
+        (0x21, 0x21) if length >= 36 => client(<[u8; 16]>::try_from(&rest[..16]).ok()?, &rest[32..34]),
+        _ => return None,
+    };
+    Some((sender, 4 + length))
+}
+
+fn client(address: impl Into<IpAddr>, port: &[u8]) -> Sender {
+    let port = u16::from(port[0]) << 8 | u16::from(port[1]);
+    Sender::Client(SocketAddr::new(address.into().to_canonical(), port))
+}
+
+fn in_words(line: &str) -> Option<SocketAddr> {
+    let words: Vec<_> = line.split(' ').collect();
+    let &["PROXY", family, source, destination, port, other_port] = &words[..] else { return None };
+    let is_number = |text: &str| text.chars().all(|digit| digit.is_ascii_digit()) && text.parse::<u16>().is_ok();
+    if !is_number(port) || !is_number(other_port) {
+        return None;
+    }
+    let address: IpAddr = match family {
+        "TCP4" => source.parse::<Ipv4Addr>().ok().zip(destination.parse::<Ipv4Addr>().ok())?.0.into(),
+        "TCP6" => source.parse::<Ipv6Addr>().ok().zip(destination.parse::<Ipv6Addr>().ok())?.0.into(),
+        _ => return None,
+    };
+    Some(SocketAddr::new(address.to_canonical(), port.parse().ok()?))
+}
+
+/// Of all who were named, from the nearest to the first that cannot be read, the nearest that is no proxy of ours; else
+/// the farthest.
 fn forwarded(sent: &Sent) {
+    let lines: Vec<_> = sent.headers.get_all("x-forwarded-for").iter().map(|line| line.as_bytes()).collect();
+    let named = lines.iter().rev().flat_map(|line| line.rsplit(|byte| *byte == b',')).map_while(address);
+    let named: Vec<_> = named.collect();
     for peer in [IpAddr::from([203, 0, 113, 9]), IpAddr::from([10, 0, 0, 1])] {
-        let client = OURS.client(peer, &sent.headers);
-        let lines = sent.headers.get_all("x-forwarded-for").iter();
-        let mut named = lines.flat_map(|line| line.as_bytes().split(|byte| *byte == b','));
-        let is_named = named.any(|item| address(item) == Some(client));
-        assert!(client == peer || OURS.contains(peer) && is_named, "{client} {sent:?}");
-        assert_eq!(client, client.to_canonical());
+        let mut hops = std::iter::once(peer).chain(named.iter().copied());
+        let expected = hops.clone().find(|hop| !OURS.contains(*hop)).or_else(|| hops.by_ref().last());
+        assert_eq!(Some(OURS.client(peer, &sent.headers)), expected, "{sent:?}");
     }
 }
 
 fn address(item: &[u8]) -> Option<IpAddr> {
     let item = std::str::from_utf8(item).ok()?.trim_matches([' ', '\t']);
-    let bare = item.trim_start_matches('[').trim_end_matches(']');
+    let bare = if item.starts_with('[') && item.ends_with(']') { item.get(1..item.len() - 1)? } else { item };
     let address = bare.parse().or_else(|_| item.parse().map(|address: SocketAddr| address.ip()));
     address.ok().map(|address: IpAddr| address.to_canonical())
 }

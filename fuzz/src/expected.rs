@@ -76,33 +76,43 @@ pub fn is_fit(template: &str, parts: &[Part]) -> bool {
         && parts.windows(2).all(may_touch)
 }
 
-/// What is signed of a request at this time; nothing if a part of it is missing or could run into the next.
+/// What is signed of a request.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Message {
+    pub bytes: Vec<u8>,
+    /// Whether every part stands there, once, and cannot run into the next: else no signature makes it good.
+    pub is_complete: bool,
+}
+
+/// What is signed of a request at this time. Of what is missing there is nothing in it, and of what is repeated the first.
 #[must_use]
-pub fn message(parts: &[Part], sent: &Sent, public_url: Option<&str>, time: &str) -> Option<Vec<u8>> {
-    let mut message = Vec::new();
+pub fn message(parts: &[Part], sent: &Sent, public_url: Option<&str>, time: &str) -> Message {
+    let mut message = Message { bytes: Vec::new(), is_complete: true };
     for (place, part) in parts.iter().enumerate() {
-        let touches = parts.get(place + 1).is_some_and(|next| !matches!(next, Part::Text(_)));
         let (said, fit) = match part {
-            Part::Text(text) => (text.clone().into_bytes(), None),
-            Part::Body => (sent.body.clone(), None),
-            Part::BodyEscaped => (escaped(&sent.body), None),
-            Part::Time => (time.as_bytes().to_vec(), None),
-            Part::PublicUrl => (full_url(sent, public_url).into_bytes(), Some("-._~:/?@!$&'()*+,;=%")),
-            Part::Header(name) => (sent.header(name)?.to_vec(), Some("-_+/=")),
+            Part::Text(text) => (Some(text.clone().into_bytes()), None),
+            Part::Body => (Some(sent.body.clone()), None),
+            Part::BodyEscaped => (Some(escaped(&sent.body)), None),
+            Part::Time => (Some(time.as_bytes().to_vec()), None),
+            Part::PublicUrl => (Some(full_url(sent, public_url).into_bytes()), Some("-._~:/?@!$&'()*+,;=%")),
+            Part::Header(name) => {
+                message.is_complete &= sent.header(name).is_some();
+                (sent.headers.get(name).map(|value| value.as_bytes().to_vec()), Some("-_+/="))
+            }
             Part::Json(pointer) => {
-                let said = relay::json::read(&sent.body, &[pointer]).remove(0)?;
-                (said.into_bytes(), Some("-_+/="))
+                let said = relay::json::read(&sent.body, &[pointer]).remove(0);
+                (said.map(String::into_bytes), Some("-_+/="))
             }
         };
+        let touches = parts.get(place + 1).is_some_and(|next| !matches!(next, Part::Text(_)));
         let is_bounded = |fit: &str| {
-            !said.is_empty() && said.iter().all(|byte| byte.is_ascii_alphanumeric() || fit.as_bytes().contains(byte))
+            let is_fit = |byte: &u8| byte.is_ascii_alphanumeric() || fit.as_bytes().contains(byte);
+            said.as_ref().is_some_and(|said| !said.is_empty() && said.iter().all(is_fit))
         };
-        if touches && fit.is_some_and(|fit| !is_bounded(fit)) {
-            return None;
-        }
-        message.extend(said);
+        message.is_complete &= said.is_some() && (!touches || fit.is_none_or(is_bounded));
+        message.bytes.extend(said.unwrap_or_default());
     }
-    Some(message)
+    message
 }
 
 fn full_url(sent: &Sent, public_url: Option<&str>) -> String {

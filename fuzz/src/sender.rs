@@ -15,7 +15,7 @@ use ring::signature::{ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair, Ed25519KeyPa
 use serde_json::{Map, Value};
 use url::form_urlencoded;
 
-use crate::expected;
+use crate::expected::{self, Message};
 use crate::scheme::{Kind, Letters, Scheme};
 use crate::sent::{NOW, Sent};
 
@@ -25,8 +25,10 @@ pub struct Signed {
     pub sent: Sent,
     /// The signature alone, encoded.
     pub signature: String,
+    /// Of its first bytes, half of them.
+    pub half: String,
     pub time: String,
-    pub message: Vec<u8>,
+    pub message: Message,
 }
 
 /// What the sender signs with, and under which id the relay knows it.
@@ -104,8 +106,8 @@ fn public_text(kind: Kind, letters: &mut Letters<'_>) -> String {
     letters.pick(&[hex.clone(), STANDARD.encode(bytes), spki, pem]).unwrap_or(hex)
 }
 
-/// The request with what the scheme demands. Nothing if nobody could sign it: a part is missing, the signature would be
-/// among what it signs, or could not be found again.
+/// The request with what the scheme demands. Nothing if nobody could sign it: the signature would be among what it signs, or
+/// could not be found again.
 #[must_use]
 pub fn sign(scheme: &Scheme, mut sent: Sent, letters: &mut Letters<'_>) -> Option<Signed> {
     let hmac = &scheme.hmac;
@@ -125,11 +127,13 @@ pub fn sign(scheme: &Scheme, mut sent: Sent, letters: &mut Letters<'_>) -> Optio
     }
     let mut unsigned = sent.clone();
     place(scheme, &mut unsigned, "")?;
-    let message = expected::message(&parts, &unsigned, hmac.public_url.as_deref(), &time)?;
-    let signature = encoded(hmac.signature.encoding, &signature(scheme, &message));
+    let message = expected::message(&parts, &unsigned, hmac.public_url.as_deref(), &time);
+    let bytes = signature(scheme, &message.bytes);
+    let signature = encoded(hmac.signature.encoding, &bytes);
+    let half = encoded(hmac.signature.encoding, &bytes[..bytes.len() / 2]);
     place(scheme, &mut sent, &written(&hmac.signature.parse, &signature, &time)?)?;
-    let is_stable = expected::message(&parts, &sent, hmac.public_url.as_deref(), &time).as_ref() == Some(&message);
-    is_stable.then_some(Signed { sent, signature, time, message })
+    let is_stable = expected::message(&parts, &sent, hmac.public_url.as_deref(), &time) == message;
+    is_stable.then_some(Signed { sent, signature, half, time, message })
 }
 
 /// Whether signature, time and what else has to be said do not stand in each other's places.
