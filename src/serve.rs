@@ -9,7 +9,7 @@ use api::config::HttpSettings;
 use entity::start::{self, Opened};
 use entity::wake::Wake;
 use entity::{Database, housekeeping, pending};
-use relay::egress::{Egress, EgressSettings, SystemLookup};
+use relay::egress::EgressSettings;
 use relay::keyring::Keyring;
 use relay::operations;
 use relay::process::{self, Stopped};
@@ -106,7 +106,7 @@ impl Relay {
             db,
             configuration: Arc::clone(&opened.configuration),
             keyring: Arc::clone(&opened.keyring),
-            egress: Egress::new(api.guard(), Arc::new(SystemLookup::new()?))?,
+            egress: api.egress(),
             clock: opened.clock.clone(),
             // On PostgreSQL the worker hears of everybody's commits through the database.
             wake: if opened.db.is_sqlite() { wake.clone() } else { Wake::default() },

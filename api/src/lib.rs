@@ -7,7 +7,7 @@ use entity::start::Opened;
 use entity::wake::Wake;
 use poem::http::uri::Scheme;
 use poem::{Endpoint, Request, Response};
-use relay::egress::{Egress, Guard, OwnAddress, SystemLookup, Url};
+use relay::egress::{Egress, EgressSettings, Guard, OwnAddress, SystemLookup, Url};
 use relay::password::Verifier;
 use relay::process::{BadSetting, bad_setting};
 use relay::verification::Remote;
@@ -60,7 +60,7 @@ impl Api {
     /// When a setting of the listener cannot be used; names it.
     pub async fn bind(
         settings: &HttpSettings,
-        egress: &relay::egress::EgressSettings,
+        egress: &EgressSettings,
         opened: &Opened,
         wake: Wake,
     ) -> Result<Self, BadSetting> {
@@ -86,7 +86,7 @@ impl Api {
                 .map(|key| relay::secret::fingerprint(key.expose_secret().as_bytes())),
         };
         let lookup = SystemLookup::new().map_err(|error| bad_setting("the system's resolver", error))?;
-        let egress = Egress::new(Arc::clone(&app.guard), Arc::new(lookup));
+        let egress = Egress::new(egress, Arc::clone(&app.guard), Arc::new(lookup));
         let egress = Arc::new(egress.map_err(|error| bad_setting("the way out", error))?);
         Ok(Self { listener, address, door, egress, app })
     }
@@ -97,10 +97,10 @@ impl Api {
         origin(&self.door.scheme(), self.address)
     }
 
-    /// What judges destinations in this process.
+    /// The way out of this process.
     #[must_use]
-    pub fn guard(&self) -> Arc<Guard> {
-        Arc::clone(&self.app.guard)
+    pub fn egress(&self) -> Arc<Egress> {
+        Arc::clone(&self.egress)
     }
 
     /// Serves until `stop`, then lets requests that run end.
@@ -108,6 +108,7 @@ impl Api {
         let flusher = Flusher::start(&self.app.db, &self.app.clock, &self.app.wake);
         ingest::begin_counting();
         oauth::begin_counting();
+        relay::egress::begin_counting();
         let uses = LastUsed::default();
         let rejections = Rejections::default();
         let ingest = Ingest {

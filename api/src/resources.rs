@@ -9,6 +9,7 @@ pub mod api_keys;
 pub mod credentials;
 pub mod deliveries;
 pub mod destinations;
+pub mod egress_addresses;
 pub mod events;
 pub mod providers;
 pub mod request_ids;
@@ -24,6 +25,7 @@ pub type Apis = (
     sources::Api,
     credentials::Api,
     destinations::Api,
+    egress_addresses::Api,
     subscriptions::Api,
     request_ids::Api,
     events::Api,
@@ -62,6 +64,7 @@ pub fn service() -> OpenApiService<Apis, ()> {
         sources::Api,
         credentials::Api,
         destinations::Api,
+        egress_addresses::Api,
         subscriptions::Api,
         request_ids::Api,
         events::Api,

@@ -4,6 +4,7 @@ pub mod clock;
 pub mod egress;
 pub mod event_type;
 pub mod handshake;
+pub mod header;
 pub mod id;
 pub mod inbound;
 pub mod json;

@@ -23,6 +23,8 @@ const KNOWN: &[&str] = &[
     "HOOKYARD_EGRESS_ALLOW",
     "HOOKYARD_EGRESS_PORTS",
     "HOOKYARD_EGRESS_HTTP",
+    "HOOKYARD_EGRESS_PROXY",
+    "HOOKYARD_EGRESS_ADDRESSES",
     "HOOKYARD_LOG",
     "HOOKYARD_LOG_FORMAT",
     #[cfg(feature = "test-support")]

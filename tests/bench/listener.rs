@@ -3,6 +3,8 @@
 //!
 //! `cargo build --release && cargo run --release -p tests --bin bench-listener`
 
+#![expect(clippy::disallowed_methods, reason = "the outside world does not go out through the relay's egress")]
+
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 

@@ -27,7 +27,7 @@ pub(crate) struct Sender {
     pub(crate) db: Database,
     pub(crate) configuration: Arc<Configuration>,
     pub(crate) keyring: Arc<Keyring>,
-    pub(crate) egress: Egress,
+    pub(crate) egress: Arc<Egress>,
     pub(crate) leases: Arc<Leases>,
     pub(crate) clock: Clock,
 }
@@ -148,6 +148,7 @@ impl Sender {
             url: destination.url.clone(),
             headers: request::headers(work, &facts, &auth, &secrets),
             body: work.body.clone(),
+            tls: None,
             timeout: Duration::from_secs(u64::from(destination.timeout_s.unsigned_abs())),
             may_write: Arc::new(move || leases.may_send(shard, epoch)),
         })
@@ -165,6 +166,7 @@ impl Sender {
         let Some(judged) = outcome::judge(&result, now) else {
             match result {
                 Err(SendError::Exhausted) => tracing::error!("out of file descriptors: raise the limit (LimitNOFILE)"),
+                Err(SendError::NoWayOut(why)) => tracing::error!(why, "the proxy in HOOKYARD_EGRESS_PROXY does not work"),
                 _ => self.leases.hurry.notify_one(),
             }
             return Ended::Aborted;

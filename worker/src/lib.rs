@@ -29,7 +29,7 @@ pub struct Worker {
     pub db: Database,
     pub configuration: Arc<Configuration>,
     pub keyring: Arc<Keyring>,
-    pub egress: Egress,
+    pub egress: Arc<Egress>,
     pub clock: Clock,
     pub wake: Wake,
     /// On SQLite the file whose lock is the worker role; None on PostgreSQL, where leases decide alone.
@@ -40,6 +40,7 @@ impl Worker {
     /// Works until `stop`; then lets what is in flight end, writes what it came to, and hands its shards over.
     pub async fn run(self, stop: CancellationToken) {
         deliver::begin_counting();
+        relay::egress::begin_counting();
         let Some(_role) = role::take(self.role.as_deref(), &stop).await else { return };
         let id = relay::id::EventId::at(self.clock.now()).uuid();
         let leases = lease::Leases::new(self.clock.clone());

@@ -52,7 +52,7 @@ async fn run(settings: Settings) -> Result<(), Box<dyn std::error::Error + Send 
         db: opened.db,
         configuration: opened.configuration,
         keyring: opened.keyring,
-        egress: Egress::new(guard, Arc::new(SystemLookup::new()?))?,
+        egress: Arc::new(Egress::new(&settings.egress, guard, Arc::new(SystemLookup::new()?))?),
         clock: opened.clock,
         wake: Wake::default(),
         role,

@@ -35,8 +35,10 @@ pub(crate) fn judge(result: &Result<Response, SendError>, now: i64) -> Option<Ju
         Ok(response) => answered(response, now),
         Err(SendError::TimedOut) => failed(Outcome::TimedOut, "no whole answer within the destination's time".into()),
         Err(SendError::Refused(refusal)) => failed(Outcome::Refused, refusal.to_string()),
-        Err(SendError::Unreachable(why)) => failed(Outcome::Unreachable, why.clone()),
-        Err(SendError::Fenced | SendError::Exhausted) => return None,
+        Err(SendError::ConnectionRefused(why) | SendError::Unreachable(why)) => {
+            failed(Outcome::Unreachable, why.clone())
+        }
+        Err(SendError::Fenced | SendError::Exhausted | SendError::NoWayOut(_)) => return None,
     })
 }
 

@@ -74,8 +74,10 @@ const BATCH: usize = 256;
 const FETCH: usize = 64;
 /// Reads of parked rows at a time.
 const TAKE_BACKS: usize = 4;
-/// After a fault of our own, so long nothing is tried.
+/// After a fault of our own, so long nothing is tried; while it lasts, longer each time, up to the longest: a database or
+/// a proxy that comes back should not meet everything at once, nor wait long for us.
 const BREATH: Duration = Duration::from_millis(200);
+const LONGEST_BREATH: Duration = Duration::from_secs(5);
 /// How often commands are looked for, and whether a hand-over has drained.
 const COMMANDS_EVERY: Duration = Duration::from_millis(200);
 /// Rule D: how often parked destinations are looked for.
@@ -113,6 +115,8 @@ pub(crate) struct State {
     writing: bool,
     batch: usize,
     not_before: Instant,
+    /// How long nothing is tried after the next fault of our own.
+    breath: Duration,
     commanded_at: Instant,
     discovered_at: Instant,
     stopping: bool,
@@ -133,6 +137,7 @@ impl State {
             writing: false,
             batch: BATCH,
             not_before: now,
+            breath: BREATH,
             commanded_at: now,
             discovered_at: now,
             stopping: false,

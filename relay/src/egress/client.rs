@@ -3,25 +3,26 @@
 use std::error::Error;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::HeaderMap;
-use reqwest::{Client, ClientBuilder, RequestBuilder, redirect, retry, tls};
-use url::{Host, Url};
+use reqwest::{Client, RequestBuilder};
+use url::Url;
 
+use super::EgressSettings;
 use super::body::{Fenced, MayWrite};
+use super::clients::Clients;
 use super::guard::{Guard, Refusal, UNLISTED};
-use super::resolver::{BUDGET, Guarded, Lookup};
-use super::response::{KEPT, Response};
+use super::proxy::{NotAProxy, Proxy, Verdict};
+use super::resolver::Lookup;
+use super::response::Response;
+use super::tls::ClientTls;
 
 /// The way out; one a process. Connections are kept and shared.
 pub struct Egress {
     guard: Arc<Guard>,
-    /// Dials the listed ports, and so public addresses and allowed ones.
-    listed: Client,
-    /// Dials any port, and so allowed addresses only; absent where none is allowed.
-    unlisted: Option<Client>,
+    clients: Clients,
 }
 
 /// A POST to be made.
@@ -32,6 +33,8 @@ pub struct Outgoing {
     pub headers: HeaderMap,
     /// Sent as it is.
     pub body: Bytes,
+    /// What the destination asks of TLS besides the world's roots.
+    pub tls: Option<ClientTls>,
     /// For the whole attempt: name, connection, request and answer.
     pub timeout: Duration,
     /// Whether the body may still be written: asked once, when the connection stands and before the first byte goes out.
@@ -47,12 +50,18 @@ pub enum SendError {
     /// No complete answer in time.
     #[error("no complete answer in time")]
     TimedOut,
+    /// Nobody listens at the address; nothing was sent.
+    #[error("{0}")]
+    ConnectionRefused(String),
     /// No connection, or it broke before the answer; says why, without the URL.
     #[error("{0}")]
     Unreachable(String),
     /// This process has no file descriptor left: our own fault, and nothing was sent.
     #[error("out of file descriptors")]
     Exhausted,
+    /// The operator's proxy does not do its work: our own fault, and nothing was sent.
+    #[error("the proxy in HOOKYARD_EGRESS_PROXY does not work: {0}")]
+    NoWayOut(String),
     /// `may_write` said no; the body was not sent.
     #[error("no longer ours to send")]
     Fenced,
@@ -64,34 +73,29 @@ pub enum EgressError {
     /// The HTTP client does not start.
     #[error("the HTTP client does not start")]
     Client(#[source] reqwest::Error),
+    /// What is set is no proxy.
+    #[error(transparent)]
+    Proxy(#[from] NotAProxy),
+    /// A proxy would see what plain http says, and answer it in a destination's place.
+    #[error(
+        "HOOKYARD_EGRESS_PROXY and HOOKYARD_EGRESS_HTTP exclude each other: through a proxy every connection is a tunnel with TLS in it, or nobody could tell whose an answer is"
+    )]
+    PlainThroughProxy,
 }
 
-/// For the name, the connection and the TLS handshake together. Receivers answer a handshake in well under a second,
-/// wherever they are; two lost packets cost three more.
-const CONNECT: Duration = Duration::from_secs(5);
-
-/// Idle connections kept to one host. A wildcard name would otherwise let a tenant hold thousands.
-const MAX_IDLE: usize = 2;
-
-/// Shorter than what common servers and load balancers keep open, so that few requests meet a closing connection.
-const IDLE: Duration = Duration::from_secs(20);
-
-/// The most header lines of an answer: a receiver needs far fewer, and they are read before anything else is known.
-const MAX_HEADERS: usize = 64;
-
 impl Egress {
-    /// Opens the way out; names are looked up with `lookup`. A machine without root certificates only gets a warning.
+    /// Opens the way out; names are looked up with `lookup`, unless there is a proxy to do that. A machine without root
+    /// certificates only gets a warning.
     ///
     /// # Errors
-    /// The HTTP client does not start.
-    pub fn new(guard: Arc<Guard>, lookup: Arc<dyn Lookup>) -> Result<Self, EgressError> {
-        // Fails if a provider was installed before, which then is the one to use.
-        let _installed_before = rustls::crypto::ring::default_provider().install_default();
-        let open = |resolver: &Guarded| client(resolver).map_err(EgressError::Client);
-        let resolver = Guarded { guard: Arc::clone(&guard), lookup, port: guard.a_listed_port(), budget: BUDGET };
-        let listed = open(&resolver)?;
-        let unlisted = guard.allows_networks().then(|| open(&Guarded { port: UNLISTED, ..resolver })).transpose()?;
-        Ok(Self { guard, listed, unlisted })
+    /// The settings contradict each other, or the HTTP client does not start.
+    pub fn new(settings: &EgressSettings, guard: Arc<Guard>, lookup: Arc<dyn Lookup>) -> Result<Self, EgressError> {
+        let proxy = settings.proxy.as_ref().map(Proxy::parse).transpose()?;
+        if proxy.is_some() && settings.http {
+            return Err(EgressError::PlainThroughProxy);
+        }
+        let clients = Clients::open(Arc::clone(&guard), lookup, proxy).map_err(EgressError::Client)?;
+        Ok(Self { guard, clients })
     }
 
     /// Sends a request and reads the answer, all within its timeout. Any answer with a status is one.
@@ -100,44 +104,71 @@ impl Egress {
     /// There was no answer.
     pub async fn send(&self, request: Outgoing) -> Result<Response, SendError> {
         let url = self.check_url(&request.url)?;
-        let timeout = request.timeout;
-        tokio::time::timeout(timeout, self.answer(url, request)).await.map_err(|_| SendError::TimedOut)?
+        let authority = authority(&url);
+        let sent = tokio::time::timeout(request.timeout, self.answer(url, request)).await;
+        match sent.unwrap_or(Err(SendError::TimedOut)) {
+            Ok(response) => Ok(response),
+            Err(error) => Err(self.blamed(error, &authority).await),
+        }
     }
 
     async fn answer(&self, url: Url, request: Outgoing) -> Result<Response, SendError> {
-        let (body, closed) = body(request.body, request.may_write)?;
-        let sent = self.dial(url, |client, url| client.post(url).headers(request.headers).body(body)).await;
+        let Outgoing { headers, body, tls, timeout, may_write, .. } = request;
+        let client = self.client(&url, tls.as_ref(), timeout)?;
+        let (body, closed) = fenced(body, may_write)?;
+        let sent = self.dial(&client, url, |client, url| client.post(url).headers(headers).body(body)).await;
         let response = sent.map_err(|error| if closed.load(Ordering::Relaxed) { SendError::Fenced } else { error })?;
-        Ok(Response::read(response).await)
+        let mut answer = Response::read(response).await;
+        if self.clients.proxy().is_some() {
+            answer.remote_address = None;
+        }
+        Ok(answer)
+    }
+
+    /// The client for a request that takes at most `timeout`.
+    pub(super) fn client(&self, url: &Url, tls: Option<&ClientTls>, timeout: Duration) -> Result<Client, SendError> {
+        let client = self.clients.of(url, tls, Instant::now() + timeout);
+        client.map_err(|error| SendError::NoWayOut(story(&error)))
     }
 
     /// Sends what is built for a URL that was judged. Of the answer, only the head has been read.
     pub(super) async fn dial(
         &self,
+        client: &Client,
         url: Url,
         build: impl FnOnce(&Client, Url) -> RequestBuilder,
     ) -> Result<reqwest::Response, SendError> {
         let port = url.port_or_known_default().unwrap_or(UNLISTED);
-        let sent = build(self.client_for(&url, port), url).send().await;
-        let response = sent.map_err(|error| failure(error, port))?;
+        let response = build(client, url).send().await.map_err(|error| failure(error, port))?;
         // The resolver has judged this address already; if it ever fails, an answer was reached around it.
-        if let Some(remote) = response.remote_addr() {
-            self.guard.check_address(remote.ip(), port).map_err(SendError::Refused)?;
+        if self.clients.proxy().is_none()
+            && let Some(remote) = response.remote_addr()
+        {
+            self.guard.check_address(remote.ip(), port).map_err(refused)?;
         }
         Ok(response)
     }
 
     /// See [`Guard::check_url`].
     pub(super) fn check_url(&self, url: &str) -> Result<Url, SendError> {
-        self.guard.check_url(url).map_err(SendError::Refused)
+        self.guard.check_url(url).map_err(refused)
     }
 
-    fn client_for(&self, url: &Url, port: u16) -> &Client {
-        // A literal address was judged together with its port, and never goes through a resolver.
-        let is_judged = !matches!(url.host(), Some(Host::Domain(_)));
-        match &self.unlisted {
-            Some(client) if !is_judged && !self.guard.is_listed(port) => client,
-            _ => &self.listed,
+    /// Whose fault it was, where there is a proxy between us and the destination. It is asked, since the client keeps to
+    /// itself what the proxy answered.
+    async fn blamed(&self, error: SendError, authority: &str) -> SendError {
+        use SendError::{NoWayOut, TimedOut, Unreachable};
+        let is_doubtful = matches!(error, TimedOut | Unreachable(_) | SendError::ConnectionRefused(_) | NoWayOut(_));
+        let Some(proxy) = self.clients.proxy().filter(|_| is_doubtful) else { return error };
+        match (proxy.ask(authority).await, error) {
+            (Verdict::Faulty(why), _) => NoWayOut(why),
+            (Verdict::Denies(status), NoWayOut(_)) => refused(Refusal::Proxy(status)),
+            (Verdict::CannotReach(status), NoWayOut(_)) => {
+                Unreachable(format!("the relay's proxy does not reach it: it answered {status}"))
+            }
+            (Verdict::Waits, NoWayOut(_)) => TimedOut,
+            // A tunnel that opens now was none a moment ago: the proxy's doing. What broke in the tunnel was not.
+            (_, error) => error,
         }
     }
 }
@@ -148,38 +179,25 @@ impl std::fmt::Debug for Egress {
     }
 }
 
-/// Starts with the system's root certificates (or `SSL_CERT_FILE`), and without any if there are none: plain http and
-/// everything else still work, and each https attempt says what is missing.
-fn client(resolver: &Guarded) -> reqwest::Result<Client> {
-    builder(resolver.clone()).build().or_else(|error| {
-        let started = builder(resolver.clone()).tls_certs_only([]).build()?;
-        tracing::warn!(
-            error = &error as &dyn Error,
-            "no root certificates: no https destination can be reached; install ca-certificates or set SSL_CERT_FILE"
-        );
-        Ok(started)
-    })
+/// Begins all counters at nought, so that a scraper sees them before the first refusal.
+pub fn begin_counting() {
+    metrics::describe_counter!(
+        "hookyard_egress_refusals_total",
+        "Requests that the guard did not let out, by its reason"
+    );
+    for reason in Refusal::NAMES {
+        metrics::counter!("hookyard_egress_refusals_total", "reason" => reason).increment(0);
+    }
 }
 
-#[expect(clippy::disallowed_methods, reason = "this is the one client that the rule sends everyone to")]
-fn builder(resolver: Guarded) -> ClientBuilder {
-    Client::builder()
-        .dns_resolver(resolver)
-        .redirect(redirect::Policy::none())
-        .retry(retry::never())
-        .no_proxy()
-        .referer(false)
-        .connect_timeout(CONNECT)
-        .pool_max_idle_per_host(MAX_IDLE)
-        .pool_idle_timeout(IDLE)
-        .http1_max_headers(MAX_HEADERS)
-        .http2_max_header_list_size(u32::try_from(KEPT).expect("16 KiB fit"))
-        .tls_version_min(tls::Version::TLS_1_2)
-        .tcp_nodelay(true)
+/// Counts a refusal.
+fn refused(refusal: Refusal) -> SendError {
+    metrics::counter!("hookyard_egress_refusals_total", "reason" => refusal.name()).increment(1);
+    SendError::Refused(refusal)
 }
 
 /// An empty body is never asked for by the client, so its fence is asked here.
-fn body(bytes: Bytes, may_write: MayWrite) -> Result<(reqwest::Body, Arc<AtomicBool>), SendError> {
+fn fenced(bytes: Bytes, may_write: MayWrite) -> Result<(reqwest::Body, Arc<AtomicBool>), SendError> {
     if bytes.is_empty() && !may_write() {
         return Err(SendError::Fenced);
     }
@@ -190,14 +208,16 @@ fn body(bytes: Bytes, may_write: MayWrite) -> Result<(reqwest::Body, Arc<AtomicB
 /// What a failed request to this port came to.
 pub(super) fn failure(error: reqwest::Error, port: u16) -> SendError {
     match refusal_in(&error) {
-        Some(Refusal::Port(_)) => SendError::Refused(Refusal::Port(port)),
+        Some(Refusal::Port(_)) => refused(Refusal::Port(port)),
         Some(Refusal::Address { address, range }) => {
             tracing::info!(%address, %range, "a destination's name leads to an address that is not public");
-            SendError::Refused(Refusal::LeadsInside)
+            refused(Refusal::LeadsInside)
         }
-        Some(refusal) => SendError::Refused(refusal),
+        Some(refusal) => refused(refusal),
         None if is_exhausted(&error) => SendError::Exhausted,
+        None if is_of_the_tunnel(&error) => SendError::NoWayOut(story(&error)),
         None if error.is_timeout() => SendError::TimedOut,
+        None if is_connection_refused(&error) => SendError::ConnectionRefused(story(&error)),
         None => SendError::Unreachable(story(&error.without_url())),
     }
 }
@@ -209,10 +229,22 @@ fn refusal_in(error: &(dyn Error + 'static)) -> Option<Refusal> {
 
 /// EMFILE and ENFILE: the process, or the machine, has too many files open.
 fn is_exhausted(error: &(dyn Error + 'static)) -> bool {
-    let errors = causes(error).filter_map(|error| error.downcast_ref::<std::io::Error>());
-    errors.filter_map(std::io::Error::raw_os_error).any(|number| {
-        [rustix::io::Errno::MFILE, rustix::io::Errno::NFILE].map(rustix::io::Errno::raw_os_error).contains(&number)
-    })
+    let exhausted = [rustix::io::Errno::MFILE, rustix::io::Errno::NFILE].map(rustix::io::Errno::raw_os_error);
+    os_errors(error).any(|number| exhausted.contains(&number))
+}
+
+fn is_connection_refused(error: &reqwest::Error) -> bool {
+    error.is_connect() && os_errors(error).any(|number| number == rustix::io::Errno::CONNREFUSED.raw_os_error())
+}
+
+fn os_errors<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = i32> + 'a {
+    causes(error).filter_map(|error| error.downcast_ref::<std::io::Error>()?.raw_os_error())
+}
+
+/// It failed before the tunnel through the proxy stood. The error's type has no name outside its library, so its text is
+/// what tells; a test holds it to that.
+fn is_of_the_tunnel(error: &(dyn Error + 'static)) -> bool {
+    causes(error).any(|error| error.to_string().starts_with("tunnel error: "))
 }
 
 /// The innermost cause says what happened; what wraps it only says where.
@@ -222,6 +254,12 @@ fn story(error: &(dyn Error + 'static)) -> String {
 
 fn causes<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
     std::iter::successors(Some(error), |error| (*error).source())
+}
+
+/// What a tunnel to this URL is asked for by.
+fn authority(url: &Url) -> String {
+    let host = url.host().map(|host| host.to_string()).unwrap_or_default();
+    format!("{host}:{}", url.port_or_known_default().unwrap_or(UNLISTED))
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use http::header::{ACCEPT, CACHE_CONTROL};
+use reqwest::Client;
 use url::Url;
 
 use super::client::{Egress, SendError, failure};
@@ -40,12 +41,15 @@ impl Egress {
     /// There was no whole answer with the status 200, or it was longer than that.
     pub async fn fetch(&self, url: &str, accept: &str, cap: usize, timeout: Duration) -> Result<Fetched, FetchError> {
         let url = self.check_url(url)?;
-        tokio::time::timeout(timeout, self.document(url, accept, cap)).await.map_err(|_| SendError::TimedOut)?
+        let client = self.client(&url, None, timeout)?;
+        tokio::time::timeout(timeout, self.document(&client, url, accept, cap))
+            .await
+            .map_err(|_| SendError::TimedOut)?
     }
 
-    async fn document(&self, url: Url, accept: &str, cap: usize) -> Result<Fetched, FetchError> {
+    async fn document(&self, client: &Client, url: Url, accept: &str, cap: usize) -> Result<Fetched, FetchError> {
         let port = url.port_or_known_default().unwrap_or(UNLISTED);
-        let mut response = self.dial(url, |client, url| client.get(url).header(ACCEPT, accept)).await?;
+        let mut response = self.dial(client, url, |client, url| client.get(url).header(ACCEPT, accept)).await?;
         if response.status() != http::StatusCode::OK {
             return Err(FetchError::Status(response.status().as_u16()));
         }

@@ -1,6 +1,7 @@
 //! What the operator lets destinations be.
 
 use ipnet::IpNet;
+use secrecy::SecretString;
 
 /// What may be reached.
 #[derive(Debug, Clone, clap::Args)]
@@ -42,6 +43,30 @@ pub struct EgressSettings {
         default_missing_value = "true"
     )]
     pub http: bool,
+
+    /// A forward proxy that every request to a destination goes through, as `http://user:password@host:port`: in a tunnel
+    /// (CONNECT), so with https destinations only. It looks the names up, so it is the one that must refuse what leads
+    /// inside
+    #[arg(
+        id = "egress_proxy",
+        long = "egress-proxy",
+        env = "HOOKYARD_EGRESS_PROXY",
+        value_name = "URL",
+        hide_env_values = true
+    )]
+    pub proxy: Option<SecretString>,
+
+    /// The addresses that requests leave from, as the world sees them, comma-separated: shown to everybody at
+    /// `/v1/egress-addresses`, so that receivers can let them in; no destination may have one
+    #[arg(
+        id = "egress_addresses",
+        long = "egress-addresses",
+        env = "HOOKYARD_EGRESS_ADDRESSES",
+        value_name = "ADDRESSES",
+        value_parser = addresses,
+        default_value = ""
+    )]
+    pub addresses: std::vec::Vec<IpNet>,
 }
 
 /// A value that clap shows together with the flag; the variable is named here.
@@ -51,6 +76,8 @@ enum Unusable {
     Network(String),
     #[error("HOOKYARD_EGRESS_PORTS takes ports from 1 to 65535, and `{0}` is none")]
     Port(String),
+    #[error("HOOKYARD_EGRESS_ADDRESSES takes addresses such as 203.0.113.7, or networks, and `{0}` is neither")]
+    Address(String),
 }
 
 fn networks(text: &str) -> Result<Vec<IpNet>, Unusable> {
@@ -63,13 +90,19 @@ fn ports(text: &str) -> Result<Vec<u16>, Unusable> {
     items(text).map(port).collect()
 }
 
+fn addresses(text: &str) -> Result<Vec<IpNet>, Unusable> {
+    let one = |item: &str| item.parse::<std::net::IpAddr>().map(IpNet::from);
+    let address = |item: &str| item.parse().or_else(|_| one(item)).map_err(|_| Unusable::Address(item.to_owned()));
+    items(text).map(address).collect()
+}
+
 fn items(text: &str) -> impl Iterator<Item = &str> {
     text.split(',').map(str::trim).filter(|item| !item.is_empty())
 }
 
 impl Default for EgressSettings {
     fn default() -> Self {
-        Self { allow: Vec::new(), ports: vec![443, 8443], http: false }
+        Self { allow: Vec::new(), ports: vec![443, 8443], http: false, proxy: None, addresses: Vec::new() }
     }
 }
 
@@ -105,6 +138,18 @@ mod tests {
             assert_eq!(settings.allow.iter().map(ToString::to_string).collect::<Vec<_>>(), allow, "{flags:?}");
             assert_eq!((&settings.ports[..], settings.http), (ports, http), "{flags:?}");
         }
+        let proxied = read(&[
+            "--egress-proxy",
+            "http://u:canary@10.0.0.1:3128",
+            "--egress-addresses",
+            "192.0.2.1, 2001:db8::/64",
+        ]);
+        let proxied = proxied.unwrap();
+        assert_eq!(
+            proxied.addresses.iter().map(ToString::to_string).collect::<Vec<_>>(),
+            ["192.0.2.1/32", "2001:db8::/64"]
+        );
+        assert!(proxied.proxy.is_some() && !format!("{proxied:?}").contains("canary"), "{proxied:?}");
         let default = EgressSettings::default();
         assert_eq!((default.ports, default.http), (read(&[]).unwrap().ports, false));
     }
@@ -117,6 +162,7 @@ mod tests {
             (["--egress-ports", "0"], "HOOKYARD_EGRESS_PORTS"),
             (["--egress-ports", "65536"], "HOOKYARD_EGRESS_PORTS"),
             (["--egress-http", "perhaps"], "--egress-http"),
+            (["--egress-addresses", "192.0.2"], "HOOKYARD_EGRESS_ADDRESSES"),
         ] {
             let error = read(&flags).unwrap_err();
             assert!(error.contains(name), "{flags:?}: {error}");

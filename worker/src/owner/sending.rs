@@ -9,7 +9,7 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 
-use super::{BREATH, FETCH, Message, Owner, fault};
+use super::{BREATH, FETCH, LONGEST_BREATH, Message, Owner, fault};
 use crate::deliver::Sender;
 use crate::schedule::{Ended, Start};
 
@@ -30,8 +30,15 @@ impl Owner {
         if let Some(running) = self.state.running.get_mut(&lease.shard) {
             *running = running.saturating_sub(1);
         }
-        if matches!(ended, Ended::Aborted) {
-            self.state.not_before = Instant::now() + BREATH;
+        let now = Instant::now();
+        match ended {
+            // What broke at the same time is one fault.
+            Ended::Aborted if now >= self.state.not_before => {
+                self.state.not_before = now + self.state.breath;
+                self.state.breath = (self.state.breath * 2).min(LONGEST_BREATH);
+            }
+            Ended::Aborted => {}
+            _ => self.state.breath = BREATH,
         }
         self.state.schedule.ended(id, lease.epoch, ended);
     }

@@ -88,7 +88,7 @@ pub(in crate::egress) fn egress(allow: &[&str], names: &[&str]) -> Egress {
     let allow = allow.iter().map(|net| net.parse().unwrap()).collect();
     let settings = EgressSettings { allow, http: true, ..EgressSettings::default() };
     let names = Names(names.iter().map(|address| address.parse().unwrap()).collect());
-    Egress::new(Arc::new(Guard::new(&settings, Vec::new())), Arc::new(names)).unwrap()
+    Egress::new(&settings, Arc::new(Guard::new(&settings, Vec::new())), Arc::new(names)).unwrap()
 }
 
 pub(in crate::egress) fn local() -> Egress {
@@ -102,6 +102,7 @@ fn outgoing(url: &str) -> Outgoing {
         url: url.to_owned(),
         headers,
         body: Bytes::from_static(b"{\"a\": 1}"),
+        tls: None,
         timeout: Duration::from_secs(10),
         may_write: Arc::new(|| true),
     }
@@ -229,14 +230,54 @@ async fn each_new_connection_is_judged_by_its_own_look_up() {
     let settings =
         EgressSettings { allow: vec!["127.0.0.0/8".parse().unwrap()], http: true, ..EgressSettings::default() };
     let lookup = Arc::new(Rebinding(AtomicUsize::new(0)));
-    let egress =
-        Egress::new(Arc::new(Guard::new(&settings, Vec::new())), Arc::clone(&lookup) as Arc<dyn Lookup>).unwrap();
+    let guard = Arc::new(Guard::new(&settings, Vec::new()));
+    let egress = Egress::new(&settings, guard, Arc::clone(&lookup) as Arc<dyn Lookup>).unwrap();
     let url = format!("http://receiver:{}/", receiver.port());
     assert_eq!(egress.send(outgoing(&url)).await.unwrap().status, 200);
     let error = egress.send(outgoing(&url)).await.unwrap_err();
     assert!(matches!(error, SendError::Refused(Refusal::LeadsInside)), "{error:?}");
     assert!(!error.to_string().contains("10.0.0"), "{error}");
     assert_eq!(lookup.0.load(Ordering::SeqCst), 2);
+}
+
+/// Keeps every connection open that its peer keeps open, and counts those.
+async fn patient() -> (u16, Arc<AtomicUsize>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let (port, open) = (listener.local_addr().unwrap().port(), Arc::<AtomicUsize>::default());
+    let counted = Arc::clone(&open);
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let open = Arc::clone(&counted);
+            open.fetch_add(1, Ordering::SeqCst);
+            tokio::spawn(async move {
+                while read(&mut stream).await.is_some() {
+                    stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").await.unwrap();
+                }
+                open.fetch_sub(1, Ordering::SeqCst);
+            });
+        }
+    });
+    (port, open)
+}
+
+#[tokio::test]
+async fn idle_connections_are_bounded_however_many_names_there_are() {
+    const NAMES: usize = 1_100;
+    let (port, open) = patient().await;
+    let egress = local();
+    for number in 0..NAMES {
+        let url = format!("http://receiver-{number}.example.com:{port}/");
+        assert_eq!(egress.send(outgoing(&url)).await.unwrap().status, 200);
+    }
+    // Connections that are not kept are closed by a task of the client's.
+    while open.load(Ordering::SeqCst) > 1_024 {
+        tokio::task::yield_now().await;
+    }
+    assert!(open.load(Ordering::SeqCst) > 1_000, "those of known names are kept");
+    let known = format!("http://receiver-7.example.com:{port}/");
+    let before = open.load(Ordering::SeqCst);
+    egress.send(outgoing(&known)).await.unwrap();
+    assert_eq!(open.load(Ordering::SeqCst), before, "and used again");
 }
 
 #[tokio::test]
@@ -278,7 +319,12 @@ async fn an_unreachable_destination_says_why_and_never_its_url() {
         (format!("https://{no_tls}/secret"), &["127.0.0.1"], String::new()),
     ] {
         let error = egress(&["127.0.0.0/8"], names).send(outgoing(&url)).await.unwrap_err();
-        let SendError::Unreachable(text) = error else { panic!("{url} {error:?}") };
+        let is_refused = url.contains(&closed.to_string());
+        let text = match error {
+            SendError::ConnectionRefused(text) if is_refused => text,
+            SendError::Unreachable(text) if !is_refused => text,
+            other => panic!("{url} {other:?}"),
+        };
         assert!(text.to_lowercase().contains(&part) && !text.contains("secret") && !text.is_empty(), "{url}: {text}");
     }
 }
