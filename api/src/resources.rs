@@ -97,6 +97,15 @@ fn set_or<T>(field: &mut T, patch: MaybeUndefined<T>, usual: T) {
     }
 }
 
+/// What was said, null among it.
+fn told<T>(field: MaybeUndefined<T>) -> Option<Option<T>> {
+    match field {
+        MaybeUndefined::Undefined => None,
+        MaybeUndefined::Null => Some(None),
+        MaybeUndefined::Value(value) => Some(Some(value)),
+    }
+}
+
 /// A user name of basic authentication (RFC 7617): the first colon ends it, and headers hold no control characters.
 fn check_username(username: &str, pointer: &str) -> Result<(), Error> {
     let is_fit = !username.contains(':') && !username.chars().any(char::is_control);

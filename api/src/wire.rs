@@ -19,8 +19,10 @@ use secrecy::SecretString;
 use serde_json::Value;
 
 mod request_id;
+mod retry_status;
 
 pub use request_id::RequestId;
+pub use retry_status::{FORMAT as RETRY_STATUS, RetryStatus};
 
 /// A meaning that a JSON string can have.
 pub trait Meaning: FromStr<Err: Display> + Display + Send + Sync + 'static {
@@ -240,14 +242,14 @@ impl<K> From<id::Id<K>> for Id<K> {
     }
 }
 
-/// A secret that is taken in: it can neither be shown nor logged.
+/// A secret that is taken in: it can neither be shown nor logged. Longer ones are no passwords, and slow to hash.
 #[derive(Debug, Clone)]
-pub struct Secret(pub SecretString);
+pub struct Secret<const LONGEST: usize = 1024>(pub SecretString);
 
-/// Longer ones are no passwords, and slow to hash.
-const MAX_SECRET: usize = 1024;
+/// A private key in PEM: the longest in use, of RSA with 8,192 bits, has half as many bytes.
+pub type PrivateKey = Secret<{ 16 * 1024 }>;
 
-impl Type for Secret {
+impl<const LONGEST: usize> Type for Secret<LONGEST> {
     const IS_REQUIRED: bool = true;
 
     type RawValueType = Self;
@@ -260,7 +262,7 @@ impl Type for Secret {
     fn schema_ref() -> MetaSchemaRef {
         MetaSchemaRef::Inline(Box::new(MetaSchema {
             min_length: Some(1),
-            max_length: Some(MAX_SECRET),
+            max_length: Some(LONGEST),
             write_only: true,
             ..MetaSchema::new_with_format("string", "password")
         }))
@@ -275,7 +277,7 @@ impl Type for Secret {
     }
 }
 
-impl ParseFromJSON for Secret {
+impl<const LONGEST: usize> ParseFromJSON for Secret<LONGEST> {
     fn parse_from_json(value: Option<Value>) -> ParseResult<Self> {
         match value {
             Some(Value::String(text)) => Ok(Self(text.into())),
@@ -285,7 +287,7 @@ impl ParseFromJSON for Secret {
     }
 }
 
-impl ToJSON for Secret {
+impl<const LONGEST: usize> ToJSON for Secret<LONGEST> {
     fn to_json(&self) -> Option<Value> {
         None
     }

@@ -4,13 +4,19 @@ use std::fmt;
 use std::str::FromStr;
 
 use relay::id::{DestinationId, TenantId};
-use relay::keyring::{Keyring, OpenError};
 use relay::retry::RetryPolicy;
-use relay::signature::SigningSecret;
 use sea_orm::entity::prelude::*;
 use sea_orm::{Condition, IntoActiveModel, QueryOrder, QuerySelect};
-use secrecy::{ExposeSecret, SecretString};
-use serde::{Deserialize, Serialize};
+
+mod auth;
+mod settings;
+mod signing;
+mod tls;
+
+pub use auth::{Auth, ClientAuth, OAuth2Client, open_auth, sealed_auth};
+pub use settings::{Order, Settings, Styles};
+pub use signing::{Signer, Signers, TooManySecrets};
+pub use tls::{TlsUnusable, open_tls, sealed_tls_key};
 
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "destination")]
@@ -25,11 +31,15 @@ pub struct Model {
     pub auth_kind: String,
     /// Sealed; None where the kind needs nothing.
     pub auth: Option<String>,
-    /// Sealed; see [`open_signing_secrets`].
+    /// Sealed; see [`Signers`].
     pub signing_secrets: String,
     pub timeout_s: i16,
     /// JSON; None for the default schedule.
     pub retry: Option<String>,
+    /// JSON: see [`Model::settings`].
+    pub settings: String,
+    /// The client certificate's private key, sealed.
+    pub tls_key: Option<String>,
     /// See [`State`].
     pub state: String,
     pub state_reason: Option<String>,
@@ -85,24 +95,6 @@ impl FromStr for State {
     }
 }
 
-/// How deliveries authenticate.
-#[derive(Debug, Clone)]
-pub enum Auth {
-    None,
-    Basic { username: String, password: SecretString },
-}
-
-impl Auth {
-    /// As `auth_kind` and the API have it.
-    #[must_use]
-    pub fn kind(&self) -> &'static str {
-        match self {
-            Self::None => "none",
-            Self::Basic { .. } => "basic",
-        }
-    }
-}
-
 impl Model {
     #[must_use]
     pub fn id(&self) -> DestinationId {
@@ -120,6 +112,11 @@ impl Model {
         self.state.parse().unwrap_or(State::Disabled)
     }
 
+    /// What it was told besides.
+    pub fn settings(&self) -> Result<Settings, DbErr> {
+        serde_json::from_str(&self.settings).map_err(|error| DbErr::Json(error.to_string()))
+    }
+
     /// When its deliveries are tried again.
     #[must_use]
     pub fn retry_policy(&self) -> RetryPolicy {
@@ -133,77 +130,10 @@ pub fn retry_column(policy: Option<&RetryPolicy>) -> Option<String> {
     policy.map(|policy| serde_json::to_string(policy).expect("numbers are JSON"))
 }
 
-/// The columns `auth_kind` and `auth`.
+/// What the column says for settings.
 #[must_use]
-pub fn sealed_auth(
-    keyring: &Keyring,
-    (tenant, id): (TenantId, DestinationId),
-    auth: &Auth,
-) -> (String, Option<String>) {
-    let sealed = match auth {
-        Auth::None => None,
-        Auth::Basic { username, password } => {
-            let plain = Basic { username: username.clone(), password: password.expose_secret().to_owned() };
-            let plain = serde_json::to_vec(&plain).expect("texts are JSON");
-            Some(keyring.seal(&plain, &auth_owner(tenant, id)))
-        }
-    };
-    (auth.kind().to_owned(), sealed)
-}
-
-/// How deliveries authenticate. Malformed, too, if a newer version wrote a kind that this one does not know.
-pub fn open_auth(keyring: &Keyring, row: &Model) -> Result<Auth, OpenError> {
-    match (row.auth_kind.as_str(), &row.auth) {
-        ("none", _) => Ok(Auth::None),
-        ("basic", Some(sealed)) => {
-            let plain = keyring.open(sealed, &auth_owner(row.tenant(), row.id()))?;
-            let Basic { username, password } =
-                serde_json::from_slice(plain.expose_secret()).map_err(|_| OpenError::Malformed)?;
-            Ok(Auth::Basic { username, password: password.into() })
-        }
-        _ => Err(OpenError::Malformed),
-    }
-}
-
-/// The column `signing_secrets` of a destination that has just this one.
-#[must_use]
-pub fn sealed_signing_secret(
-    keyring: &Keyring,
-    (tenant, id): (TenantId, DestinationId),
-    secret: &SigningSecret,
-) -> String {
-    let secrets = [Signing { secret: secret.expose().expose_secret().to_owned(), expires_at: None }];
-    keyring.seal(&serde_json::to_vec(&secrets).expect("texts are JSON"), &signing_owner(tenant, id))
-}
-
-/// The signing secrets that are live at `now`.
-pub fn open_signing_secrets(keyring: &Keyring, row: &Model, now: i64) -> Result<Vec<SigningSecret>, OpenError> {
-    let plain = keyring.open(&row.signing_secrets, &signing_owner(row.tenant(), row.id()))?;
-    let secrets: Vec<Signing> = serde_json::from_slice(plain.expose_secret()).map_err(|_| OpenError::Malformed)?;
-    let live = secrets.into_iter().filter(|signing| signing.expires_at.is_none_or(|at| at > now));
-    live.map(|signing| signing.secret.parse().map_err(|_| OpenError::Malformed)).collect()
-}
-
-/// The sealed form of [`Auth::Basic`].
-#[derive(Serialize, Deserialize)]
-struct Basic {
-    username: String,
-    password: String,
-}
-
-/// The sealed form of one signing secret.
-#[derive(Serialize, Deserialize)]
-struct Signing {
-    secret: String,
-    expires_at: Option<i64>,
-}
-
-fn auth_owner(tenant: TenantId, id: DestinationId) -> String {
-    format!("{tenant}/{id}/auth")
-}
-
-fn signing_owner(tenant: TenantId, id: DestinationId) -> String {
-    format!("{tenant}/{id}/signing")
+pub fn settings_column(settings: &Settings) -> String {
+    serde_json::to_string(settings).expect("settings are JSON")
 }
 
 /// A tenant's destination.
@@ -255,22 +185,23 @@ pub async fn delete(txn: &impl ConnectionTrait, tenant: TenantId, id: Destinatio
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
 
-    fn row(keyring: &Keyring, auth: &Auth, secret: &SigningSecret) -> Model {
-        let (tenant, id) = (TenantId::at(1), DestinationId::at(1));
-        let (auth_kind, auth) = sealed_auth(keyring, (tenant, id), auth);
+    /// A row that says nothing but whose it is.
+    pub(crate) fn row(tenant: TenantId, id: DestinationId) -> Model {
         Model {
             tenant_id: tenant.uuid(),
             id: id.uuid(),
             name: String::new(),
             url: String::new(),
-            auth_kind,
-            auth,
-            signing_secrets: sealed_signing_secret(keyring, (tenant, id), secret),
+            auth_kind: "none".into(),
+            auth: None,
+            signing_secrets: String::new(),
             timeout_s: 15,
             retry: None,
+            settings: "{}".into(),
+            tls_key: None,
             state: "active".into(),
             state_reason: None,
             state_since: 0,
@@ -280,37 +211,30 @@ mod tests {
     }
 
     #[test]
-    fn what_is_sealed_opens_for_its_own_destination_only() {
-        let keyring = Keyring::parse(Keyring::generate_text().expose_secret()).unwrap();
-        let auth = Auth::Basic { username: "u".into(), password: "p".to_owned().into() };
-        let secret = SigningSecret::generate();
-        let mut row = row(&keyring, &auth, &secret);
-        let Auth::Basic { username, password } = open_auth(&keyring, &row).unwrap() else { panic!("basic") };
-        assert_eq!((username.as_str(), password.expose_secret()), ("u", "p"));
-        let opened = open_signing_secrets(&keyring, &row, 0).unwrap();
-        assert_eq!(opened[0].expose().expose_secret(), secret.expose().expose_secret());
-        row.id = DestinationId::at(2).uuid();
-        assert_eq!(open_auth(&keyring, &row).unwrap_err(), OpenError::Tampered);
-        assert_eq!(open_signing_secrets(&keyring, &row, 0).unwrap_err(), OpenError::Tampered);
-    }
-
-    #[test]
-    fn an_expired_signing_secret_signs_no_more() {
-        let keyring = Keyring::parse(Keyring::generate_text().expose_secret()).unwrap();
-        let mut row = row(&keyring, &Auth::None, &SigningSecret::generate());
-        let secret = SigningSecret::generate().expose().expose_secret().to_owned();
-        let secrets = [Signing { secret: secret.clone(), expires_at: None }, Signing { secret, expires_at: Some(10) }];
-        let plain = serde_json::to_vec(&secrets).unwrap();
-        row.signing_secrets = keyring.seal(&plain, &signing_owner(row.tenant(), row.id()));
-        let live = |now| open_signing_secrets(&keyring, &row, now).unwrap().len();
-        assert_eq!((live(9), live(10)), (2, 1));
-    }
-
-    #[test]
     fn an_unknown_state_is_not_delivered_to() {
         for state in [State::Active, State::Paused, State::Disabled] {
             assert_eq!(state.as_str().parse(), Ok(state));
         }
         assert!("archived".parse::<State>().is_err());
+    }
+
+    #[test]
+    fn settings_read_back_and_are_written_short() {
+        assert_eq!(settings_column(&Settings::default()), "{}");
+        let told = Settings {
+            signing: Styles { v1a: true, ..Styles::default() },
+            headers: [("x-type".to_owned(), "{event_type}".parse().unwrap())].into(),
+            rate_per_second: Some(0.5),
+            max_in_flight: Some(1),
+            order: Order::Fifo { key: Some("json:/id".parse().unwrap()) },
+            ca: Some("pem".into()),
+            client_certificate: Some("pem".into()),
+            keep_responses: true,
+            operational: true,
+        };
+        let row = Model { settings: settings_column(&told), ..row(TenantId::at(1), DestinationId::at(1)) };
+        assert_eq!(row.settings().unwrap(), told);
+        let newer = Model { settings: r#"{"newer": true}"#.into(), ..row };
+        assert!(newer.settings().is_err());
     }
 }

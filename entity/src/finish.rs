@@ -37,6 +37,9 @@ pub struct AttemptLog {
     pub response_headers: Option<String>,
     /// The first 16 KiB.
     pub response_body: Option<Vec<u8>>,
+    /// Whether it has a row of its own: each that failed, and a success where its answer is to be kept. Any other success
+    /// is told from its delivery.
+    pub keep: bool,
 }
 
 /// What is written about one row.

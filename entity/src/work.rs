@@ -1,6 +1,6 @@
 //! What an attempt needs of its event, read when a slot is free.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use bytes::Bytes;
 use relay::id::{EventId, SourceId, TenantId};
@@ -16,7 +16,13 @@ pub struct Work {
     /// None for tests of a destination.
     pub source_id: Option<SourceId>,
     pub event_type: Option<String>,
+    pub derived_type: Option<String>,
+    pub external_id: Option<String>,
     pub request_id: Option<String>,
+    /// Without what authenticated the request.
+    pub query: Option<String>,
+    /// What the source extracts besides.
+    pub attributes: BTreeMap<String, String>,
     pub test: bool,
     pub hops: i16,
     /// A JSON array of `[name, value]`, values as Latin-1.
@@ -29,17 +35,31 @@ impl Work {
         let work = Self {
             source_id: row.try_get_by_index::<Option<Uuid>>(1)?.map(Into::into),
             event_type: row.try_get_by_index(2)?,
-            request_id: row.try_get_by_index(3)?,
-            test: row.try_get_by_index(4)?,
-            hops: row.try_get_by_index(5)?,
-            headers: row.try_get_by_index(6)?,
-            body: row.try_get_by_index::<Vec<u8>>(7)?.into(),
+            derived_type: row.try_get_by_index(3)?,
+            external_id: row.try_get_by_index(4)?,
+            request_id: row.try_get_by_index(5)?,
+            query: row.try_get_by_index(6)?,
+            attributes: attributes(&row.try_get_by_index::<String>(7)?)?,
+            test: row.try_get_by_index(8)?,
+            hops: row.try_get_by_index(9)?,
+            headers: row.try_get_by_index(10)?,
+            body: row.try_get_by_index::<Vec<u8>>(11)?.into(),
         };
         Ok((row.try_get_by_index::<Uuid>(0)?.into(), work))
     }
 }
 
-const COLUMNS: &str = "e.id, e.source_id, e.event_type, e.request_id, e.test, e.hops, y.headers, y.body";
+fn attributes(column: &str) -> Result<BTreeMap<String, String>, DbErr> {
+    // Most events have none, and most of the work is theirs.
+    if column == "{}" {
+        return Ok(BTreeMap::new());
+    }
+    serde_json::from_str(column).map_err(|error| DbErr::Json(error.to_string()))
+}
+
+const COLUMNS: &str =
+    "e.id, e.source_id, e.event_type, e.derived_type, e.external_id, e.request_id, e.query, e.attributes,
+    e.test, e.hops, y.headers, y.body";
 
 /// The events of these deliveries; one whose payload has expired is missing. The smallest and largest id stand in the
 /// statement by themselves, so that PostgreSQL opens only the days between them.

@@ -9,6 +9,7 @@ mod m20261122_000002_queue;
 mod m20261122_000003_front_door;
 mod m20261122_000004_requests;
 mod m20261122_000005_credentials;
+mod m20261128_000006_destinations;
 
 /// Every migration, oldest first.
 #[derive(Debug)]
@@ -23,6 +24,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261122_000003_front_door::Migration),
             Box::new(m20261122_000004_requests::Migration),
             Box::new(m20261122_000005_credentials::Migration),
+            Box::new(m20261128_000006_destinations::Migration),
         ]
     }
 }

@@ -4,12 +4,19 @@ use std::time::{Duration, SystemTime};
 
 use serde::{Deserialize, Serialize};
 
+mod statuses;
+
+pub use statuses::{NotAStatus, Statuses};
+
 /// The waits of a destination.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "Text")]
 pub struct RetryPolicy {
     /// `schedule_s[i]` is the wait in seconds before attempt i + 1, counted from the end of the one before.
     schedule_s: Vec<u32>,
+    /// The answers after which it is tried again; None: all that are no success.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    statuses: Option<Statuses>,
 }
 
 /// Why a schedule is none.
@@ -42,6 +49,15 @@ pub enum Failure {
     Refused,
     /// The token endpoint gave no token.
     Unauthorized,
+}
+
+/// Why a delivery is not tried again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum GivenUp {
+    /// All attempts of the schedule were made.
+    Exhausted,
+    /// The policy does not try again after this status.
+    NotRetried(u16),
 }
 
 /// The longest schedule; the longest of known senders has 30 attempts (Ondato).
@@ -79,8 +95,21 @@ impl RetryPolicy {
         }
         match schedule_s.iter().position(|wait| *wait > MAX_WAIT_S) {
             Some(place) => Err(RetryError::TooLong(place)),
-            None => Ok(Self { schedule_s }),
+            None => Ok(Self { schedule_s, statuses: None }),
         }
+    }
+
+    /// Tries again after these statuses only; None: after all that are no success. What got no answer is tried again
+    /// anyway.
+    #[must_use]
+    pub fn with_statuses(self, statuses: Option<Statuses>) -> Self {
+        Self { statuses, ..self }
+    }
+
+    /// The statuses after which it is tried again; None: all that are no success.
+    #[must_use]
+    pub fn statuses(&self) -> Option<&Statuses> {
+        self.statuses.as_ref()
     }
 
     /// The waits in seconds; as many as there are attempts.
@@ -95,23 +124,31 @@ impl RetryPolicy {
         self.schedule_s == DEFAULT_S
     }
 
-    /// How long to wait after an attempt that just failed, `attempts` having been made in all; nothing when the
-    /// schedule is exhausted. `jitter` is 0 (shortest) to 1 (longest).
-    #[must_use]
+    /// How long to wait after an attempt that just failed, `attempts` having been made in all. `jitter` is 0 (shortest)
+    /// to 1 (longest).
+    ///
+    /// # Errors
+    /// Why nothing is waited for.
     pub fn wait_after(
         &self,
         attempts: u32,
         failure: &Failure,
         retry_after: Option<Duration>,
         jitter: f64,
-    ) -> Option<Duration> {
-        let scheduled = *self.schedule_s.get(usize::try_from(attempts).ok()?)?;
+    ) -> Result<Duration, GivenUp> {
+        if let (Failure::Status(status), Some(statuses)) = (failure, &self.statuses)
+            && !statuses.hold(*status)
+        {
+            return Err(GivenUp::NotRetried(*status));
+        }
+        let scheduled = usize::try_from(attempts).ok().and_then(|made| self.schedule_s.get(made));
+        let scheduled = *scheduled.ok_or(GivenUp::Exhausted)?;
         let spread = 1.0 - JITTER + 2.0 * JITTER * jitter.clamp(0.0, 1.0);
         let jittered = Duration::from_secs(scheduled.into()).mul_f64(spread);
         let hint = retry_after.filter(|_| matches!(failure, Failure::Status(429 | 503))).unwrap_or_default();
         let overloaded = matches!(failure, Failure::TimedOut | Failure::Status(429));
         let breather = if overloaded && self.is_default() { BREATHER } else { Duration::ZERO };
-        Some(jittered.max(hint.min(MAX_HINT)).max(breather))
+        Ok(jittered.max(hint.min(MAX_HINT)).max(breather))
     }
 }
 
@@ -134,19 +171,21 @@ pub fn parse_retry_after(value: &str, now_ms: i64) -> Option<Duration> {
 #[serde(deny_unknown_fields)]
 struct Text {
     schedule_s: Vec<u32>,
+    #[serde(default)]
+    statuses: Option<Statuses>,
 }
 
 impl TryFrom<Text> for RetryPolicy {
     type Error = RetryError;
 
     fn try_from(text: Text) -> Result<Self, RetryError> {
-        Self::new(text.schedule_s)
+        Ok(Self::new(text.schedule_s)?.with_statuses(text.statuses))
     }
 }
 
 impl Default for RetryPolicy {
     fn default() -> Self {
-        Self { schedule_s: DEFAULT_S.to_vec() }
+        Self { schedule_s: DEFAULT_S.to_vec(), statuses: None }
     }
 }
 
@@ -156,8 +195,8 @@ mod tests {
 
     const EVEN: f64 = 0.5;
 
-    fn seconds(wait: Option<Duration>) -> Option<f64> {
-        wait.map(|wait| wait.as_secs_f64())
+    fn seconds<E>(wait: Result<Duration, E>) -> Option<f64> {
+        wait.ok().map(|wait| wait.as_secs_f64())
     }
 
     #[test]
@@ -171,9 +210,10 @@ mod tests {
             );
         }
         for attempts in [10, 11, u32::MAX] {
-            assert_eq!(policy.wait_after(attempts, &Failure::Status(500), None, EVEN), None);
+            assert_eq!(policy.wait_after(attempts, &Failure::Status(500), None, EVEN), Err(GivenUp::Exhausted));
         }
-        assert_eq!(RetryPolicy::new(vec![0]).unwrap().wait_after(1, &Failure::Unreachable, None, EVEN), None);
+        let once = RetryPolicy::new(vec![0]).unwrap();
+        assert_eq!(once.wait_after(1, &Failure::Unreachable, None, EVEN), Err(GivenUp::Exhausted));
     }
 
     #[test]
@@ -218,8 +258,32 @@ mod tests {
             let wait = |policy: &RetryPolicy| seconds(policy.wait_after(1, &failure, None, EVEN));
             assert_eq!((wait(&RetryPolicy::default()), wait(&custom)), (Some(default), Some(own)), "{failure:?}");
         }
-        let asked = Some(Duration::from_secs(61));
-        assert_eq!(RetryPolicy::default().wait_after(1, &Failure::Status(429), asked, EVEN), asked);
+        let asked = Duration::from_secs(61);
+        assert_eq!(RetryPolicy::default().wait_after(1, &Failure::Status(429), Some(asked), EVEN), Ok(asked));
+    }
+
+    #[test]
+    fn only_the_statuses_that_are_named_are_tried_again() {
+        let named =
+            RetryPolicy::default().with_statuses(Some(["429", "5xx"].map(str::to_owned).to_vec().try_into().unwrap()));
+        for (failure, waits) in [
+            (Failure::Status(429), Ok(())),
+            (Failure::Status(500), Ok(())),
+            (Failure::Status(599), Ok(())),
+            (Failure::Status(428), Err(GivenUp::NotRetried(428))),
+            (Failure::Status(499), Err(GivenUp::NotRetried(499))),
+            (Failure::Status(302), Err(GivenUp::NotRetried(302))),
+            (Failure::TimedOut, Ok(())),
+            (Failure::Unreachable, Ok(())),
+            (Failure::Refused, Ok(())),
+            (Failure::Unauthorized, Ok(())),
+        ] {
+            assert_eq!(named.wait_after(1, &failure, None, EVEN).map(drop), waits, "{failure:?}");
+        }
+        assert_eq!(named.wait_after(10, &Failure::Status(500), None, EVEN), Err(GivenUp::Exhausted));
+        assert!(named.is_default(), "the schedule is");
+        let text = serde_json::to_string(&named).unwrap();
+        assert_eq!(serde_json::from_str::<RetryPolicy>(&text).unwrap(), named);
     }
 
     #[test]
@@ -267,7 +331,7 @@ mod tests {
             ("1 s", None),
             ("soon", None),
         ] {
-            assert_eq!(seconds(parse_retry_after(value, now)), wait, "{value}");
+            assert_eq!(seconds(parse_retry_after(value, now).ok_or(())), wait, "{value}");
         }
     }
 }

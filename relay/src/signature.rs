@@ -1,7 +1,8 @@
 //! Standard Webhooks: how deliveries are signed, and how a receiver checks that.
 //!
-//! Signed is `id.timestamp.body`, the body as raw bytes, with HMAC-SHA256 (`v1`). A header holds one signature for each
-//! live secret, so that a secret can be changed without a gap: <https://www.standardwebhooks.com>.
+//! Signed is `id.timestamp.body`, the body as raw bytes, with HMAC-SHA256 (`v1`) and, where a destination wants it, with
+//! Ed25519 besides (`v1a`). A header holds one signature for each live secret and key, so that they can be changed without
+//! a gap: <https://www.standardwebhooks.com>.
 
 use std::fmt;
 use std::str::FromStr;
@@ -13,6 +14,12 @@ use secrecy::{ExposeSecret, SecretSlice, SecretString};
 use sha2::Sha256;
 
 use crate::secret::random_bytes;
+
+mod key;
+mod style;
+
+pub use key::{NotAKey, SigningKey};
+pub use style::{github, stripe};
 
 /// What deliveries to one destination are signed with: 24 to 64 bytes, as the standard asks.
 #[derive(Clone)]
@@ -26,15 +33,16 @@ pub struct NotASecret;
 const PREFIX: &str = "whsec_";
 const VERSION: &str = "v1,";
 
-/// The value of `webhook-signature`: one `v1,base64` for each secret, separated by spaces.
-/// `timestamp_s` is in seconds since 1970 and must be what `webhook-timestamp` says.
+/// The value of `webhook-signature`: one `v1,base64` for each secret and one `v1a,base64` for each key, separated by
+/// spaces. `timestamp_s` is in seconds since 1970 and must be what `webhook-timestamp` says.
 #[must_use]
-pub fn sign(secrets: &[SigningSecret], id: &str, timestamp_s: i64, body: &[u8]) -> String {
+pub fn sign(secrets: &[SigningSecret], keys: &[SigningKey], id: &str, timestamp_s: i64, body: &[u8]) -> String {
     let timestamp = timestamp_s.to_string();
-    let signatures = secrets.iter().map(|secret| {
+    let by_secret = secrets.iter().map(|secret| {
         let signature = secret.mac(id, &timestamp, body).finalize().into_bytes();
         format!("{VERSION}{}", STANDARD.encode(signature))
     });
+    let signatures = by_secret.chain(keys.iter().map(|key| key.sign(id, &timestamp, body)));
     signatures.collect::<Vec<_>>().join(" ")
 }
 
@@ -109,11 +117,11 @@ mod tests {
         let other = secret("whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD");
         let signature = "v1,tZ1I4/hDygAJgO5TYxiSd6Sd0kDW6hPenDe+bTa3Kkw=";
         assert_eq!(
-            sign(std::slice::from_ref(&other), "msg_27UH4WbU6Z5A5EzD8u03UvzRbpk", 1_649_367_553, body),
+            sign(std::slice::from_ref(&other), &[], "msg_27UH4WbU6Z5A5EzD8u03UvzRbpk", 1_649_367_553, body),
             signature
         );
         assert!(verify(&other, "msg_27UH4WbU6Z5A5EzD8u03UvzRbpk", "1649367553", body, signature));
-        assert_eq!(sign(&[secret(SECRET)], ID, 1_614_265_330, BODY), SIGNATURE);
+        assert_eq!(sign(&[secret(SECRET)], &[], ID, 1_614_265_330, BODY), SIGNATURE);
     }
 
     #[test]
@@ -147,10 +155,10 @@ mod tests {
     #[test]
     fn each_live_secret_signs_and_bytes_need_not_be_text() {
         let secrets = [SigningSecret::generate(), SigningSecret::generate()];
-        let header = sign(&secrets, "evt_1", -1, &[0xff, 0x00]);
+        let header = sign(&secrets, &[], "evt_1", -1, &[0xff, 0x00]);
         assert_eq!(header.split(' ').count(), 2);
         assert!(secrets.iter().all(|secret| verify(secret, "evt_1", "-1", &[0xff, 0x00], &header)));
-        assert_eq!(sign(&[], "evt_1", 0, b""), "");
+        assert_eq!(sign(&[], &[], "evt_1", 0, b""), "");
     }
 
     #[test]

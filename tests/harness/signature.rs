@@ -3,6 +3,7 @@
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use hmac::{Hmac, KeyInit, Mac};
+use ring::signature::{ED25519, UnparsedPublicKey};
 use sha2::Sha256;
 
 use crate::receiver::Request;
@@ -14,10 +15,31 @@ pub fn is_signed(request: &Request, secret: &str) -> bool {
     request.one("webhook-signature").split(' ').any(|signature| signature == expected)
 }
 
+/// Whether one of the request's `v1a` signatures is one of the key whose public half this is (`whpk_…`).
+#[must_use]
+pub fn is_signed_with_key(request: &Request, public_key: &str) -> bool {
+    let key = STANDARD.decode(public_key.strip_prefix("whpk_").unwrap_or(public_key)).expect("a key is base64");
+    let signatures = request.one("webhook-signature").split(' ');
+    let mut signatures = signatures.filter_map(|item| STANDARD.decode(item.strip_prefix("v1a,")?).ok());
+    signatures.any(|signature| UnparsedPublicKey::new(&ED25519, &key).verify(&signed(request), &signature).is_ok())
+}
+
+/// HMAC-SHA256 in hex, as GitHub and Stripe write it.
+#[must_use]
+pub fn hex_hmac(key: &[u8], parts: &[&[u8]]) -> String {
+    let mut mac = Hmac::<Sha256>::new_from_slice(key).unwrap();
+    parts.iter().for_each(|part| mac.update(part));
+    mac.finalize().into_bytes().iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
 fn mac(request: &Request, secret: &str) -> Vec<u8> {
     let key = STANDARD.decode(secret.strip_prefix("whsec_").unwrap_or(secret)).expect("a signing secret is base64");
     let mut mac = Hmac::<Sha256>::new_from_slice(&key).unwrap();
-    mac.update(format!("{}.{}.", request.one("webhook-id"), request.one("webhook-timestamp")).as_bytes());
-    mac.update(&request.body);
+    mac.update(&signed(request));
     mac.finalize().into_bytes().to_vec()
+}
+
+fn signed(request: &Request) -> Vec<u8> {
+    let head = format!("{}.{}.", request.one("webhook-id"), request.one("webhook-timestamp"));
+    [head.as_bytes(), &request.body].concat()
 }

@@ -12,15 +12,18 @@ use entity::subscription::Origin;
 use entity::work::Work;
 use entity::{Database, DbErr, destination, own_request};
 use relay::clock::Clock;
-use relay::egress::{Egress, Outgoing, Response, SendError};
+use relay::egress::{Egress, Response, SendError};
 use relay::id::DestinationId;
-use relay::keyring::{Keyring, OpenError};
-use relay::retry::RetryPolicy;
+use relay::keyring::Keyring;
+use relay::retry::{GivenUp, RetryPolicy};
+
+mod exchange;
 
 use crate::lease::Leases;
-use crate::outcome::{self, Judged, Next};
-use crate::request::{self, Facts};
+use crate::opened::{Opened, OpenedCache, Unopened};
+use crate::outcome::{self, Judged, Next, Unanswered};
 use crate::schedule::{Ended, Start};
+use crate::token::Tokens;
 
 /// What every attempt of this process shares.
 pub(crate) struct Sender {
@@ -30,6 +33,8 @@ pub(crate) struct Sender {
     pub(crate) egress: Arc<Egress>,
     pub(crate) leases: Arc<Leases>,
     pub(crate) clock: Clock,
+    pub(crate) opened: OpenedCache,
+    pub(crate) tokens: Tokens,
 }
 
 /// Our own fault: nothing was sent, and it costs the destination no attempt.
@@ -39,8 +44,8 @@ enum Fault {
     Configuration(#[source] DbErr),
     #[error("the tenant's own requests could not be read")]
     OwnRequests(#[source] DbErr),
-    #[error("a secret of destination {0} could not be opened")]
-    Sealed(DestinationId, #[source] OpenError),
+    #[error("destination {0} cannot be used")]
+    Unopened(DestinationId, #[source] Unopened),
 }
 
 /// Why nothing is sent.
@@ -66,21 +71,31 @@ const LONGEST_ERROR: usize = 500;
 /// Relays beyond which an event is taken for one that runs in a circle.
 const MOST_HOPS: i16 = 3;
 
+/// An attempt that is about to be made.
+struct Errand<'a> {
+    start: &'a Start,
+    work: &'a Work,
+    destination: Arc<destination::Model>,
+    opened: Arc<Opened>,
+    /// Which of the provider's headers go along.
+    passed_on: Vec<String>,
+}
+
 impl Sender {
     /// Makes one attempt. `work` is None where the payload has expired.
     pub(crate) async fn attempt(&self, start: &Start, work: Option<&Work>) -> Ended {
         match self.prepare(start, work).await {
-            Ok((outgoing, policy)) => self.send(start, outgoing, &policy).await,
+            Ok(errand) => self.send(&errand).await,
             Err(Unsent::Ended(ended)) => ended,
             Err(Unsent::Fault(fault)) => {
                 tracing::error!(error = &fault as &dyn std::error::Error, "an attempt was put off");
-                if matches!(fault, Fault::Sealed(..)) { Ended::Stuck } else { Ended::Aborted }
+                if matches!(fault, Fault::Unopened(..)) { Ended::Stuck } else { Ended::Aborted }
             }
         }
     }
 
     /// Rule C: on configuration that is at most 1 s old. Rule L: what has nowhere to go ends with the reason.
-    async fn prepare(&self, start: &Start, work: Option<&Work>) -> Result<(Outgoing, RetryPolicy), Unsent> {
+    async fn prepare<'a>(&self, start: &'a Start, work: Option<&'a Work>) -> Result<Errand<'a>, Unsent> {
         let due = &start.due;
         let found =
             self.configuration.destination(due.tenant_id, due.destination_id).await.map_err(Fault::Configuration)?;
@@ -96,9 +111,10 @@ impl Sender {
         if is_judged(due, origin) && self.is_own(due, work).await? {
             return Err(filtered("own request").into());
         }
-        let policy = destination.retry_policy();
+        let opened = self.opened.of(&self.keyring, &destination);
+        let opened = opened.map_err(|error| Fault::Unopened(due.destination_id, error))?;
         let passed_on = self.passed_on(due, work).await?;
-        Ok((self.outgoing(start, &destination, work, passed_on)?, policy))
+        Ok(Errand { start, work, destination, opened, passed_on })
     }
 
     /// Whose events the delivery's subscription wants; a test, or a replay that was forced, wants any.
@@ -124,57 +140,37 @@ impl Sender {
         Ok(source.map(|source| source.forwarded()).unwrap_or_default())
     }
 
-    fn outgoing(
-        &self,
-        start: &Start,
-        destination: &destination::Model,
-        work: &Work,
-        passed_on: Vec<String>,
-    ) -> Result<Outgoing, Fault> {
-        let (due, epoch, now) = (&start.due, start.epoch, self.clock.now());
-        let sealed = |error| Fault::Sealed(due.destination_id, error);
-        let auth = destination::open_auth(&self.keyring, destination).map_err(sealed)?;
-        let secrets = destination::open_signing_secrets(&self.keyring, destination, now).map_err(sealed)?;
-        let facts = Facts {
-            event: due.event_id,
-            subscription: due.subscription_id,
-            attempt: number(start),
-            now,
-            span: relay::secret::random_bytes(),
-            passed_on,
-        };
-        let (leases, shard) = (Arc::clone(&self.leases), due.shard);
-        Ok(Outgoing {
-            url: destination.url.clone(),
-            headers: request::headers(work, &facts, &auth, &secrets),
-            body: work.body.clone(),
-            tls: None,
-            timeout: Duration::from_secs(u64::from(destination.timeout_s.unsigned_abs())),
-            may_write: Arc::new(move || leases.may_send(shard, epoch)),
-        })
-    }
-
-    async fn send(&self, start: &Start, outgoing: Outgoing, policy: &RetryPolicy) -> Ended {
-        let (at, began) = (self.clock.now(), Instant::now());
+    async fn send(&self, errand: &Errand<'_>) -> Ended {
+        let (start, at, began) = (errand.start, self.clock.now(), Instant::now());
         // Rule A: the fence is looked at first, so that a process that was frozen writes nothing when it wakes.
         let result = tokio::select! {
             biased;
-            () = self.leases.fenced(start.due.shard, start.epoch) => Err(SendError::Fenced),
-            result = self.egress.send(outgoing) => result,
+            () = self.leases.fenced(start.due.shard, start.epoch) => Err(Unanswered::Send(SendError::Fenced)),
+            result = self.exchange(errand, began) => result,
         };
         let now = self.clock.now();
         let Some(judged) = outcome::judge(&result, now) else {
-            match result {
-                Err(SendError::Exhausted) => tracing::error!("out of file descriptors: raise the limit (LimitNOFILE)"),
-                Err(SendError::NoWayOut(why)) => tracing::error!(why, "the proxy in HOOKYARD_EGRESS_PROXY does not work"),
-                _ => self.leases.hurry.notify_one(),
-            }
+            self.complain(result);
             return Ended::Aborted;
         };
         count(judged.outcome, 1);
         tracing::debug!(outcome = name(judged.outcome), status = judged.status, "attempted");
-        let log = log(start, at, began.elapsed(), &judged, result.ok());
-        follow(&judged, policy, log, now)
+        let keep = judged.outcome != Outcome::Delivered || errand.opened.settings.keep_responses;
+        let log = log(start, (at, began.elapsed()), &judged, result.ok(), keep);
+        follow(&judged, &errand.destination.retry_policy(), log, now)
+    }
+
+    /// A fault of ours, or the fence.
+    fn complain(&self, result: Result<Response, Unanswered>) {
+        match result {
+            Err(Unanswered::Send(SendError::Exhausted)) => {
+                tracing::error!("out of file descriptors: raise the limit (LimitNOFILE)");
+            }
+            Err(Unanswered::Send(SendError::NoWayOut(why))) => {
+                tracing::error!(why, "the proxy in HOOKYARD_EGRESS_PROXY does not work");
+            }
+            _ => self.leases.hurry.notify_one(),
+        }
     }
 }
 
@@ -194,14 +190,24 @@ fn follow(judged: &Judged, policy: &RetryPolicy, log: AttemptLog, now: i64) -> E
             last: log,
             overloaded: outcome::is_overload(judged),
         },
-        Next::GiveUp => {
-            Ended::Finished { state: State::Failed, reason: Some("attempts exhausted".into()), last: Some(log) }
-        }
+        Next::GiveUp(why) => Ended::Finished { state: State::Failed, reason: Some(given_up(why)), last: Some(log) },
     }
 }
 
-fn log(start: &Start, at: i64, took: Duration, judged: &Judged, response: Option<Response>) -> AttemptLog {
-    let keep = judged.outcome != Outcome::Delivered;
+fn given_up(why: GivenUp) -> String {
+    match why {
+        GivenUp::Exhausted => "attempts exhausted".to_owned(),
+        GivenUp::NotRetried(status) => format!("status {status} is not retried"),
+    }
+}
+
+fn log(
+    start: &Start,
+    (at, took): (i64, Duration),
+    judged: &Judged,
+    response: Option<Response>,
+    keep: bool,
+) -> AttemptLog {
     let remote_address =
         response.as_ref().and_then(|response| response.remote_address).map(|address| address.to_string());
     let (headers, body) = response.filter(|_| keep).map(|response| (response.headers, response.body)).unzip();
@@ -215,6 +221,7 @@ fn log(start: &Start, at: i64, took: Duration, judged: &Judged, response: Option
         remote_address,
         response_headers: headers.map(|headers| latin_1(&headers)),
         response_body: body.map(|body| body.to_vec()),
+        keep,
     }
 }
 

@@ -16,12 +16,14 @@ use uuid::Uuid;
 pub mod config;
 mod deliver;
 mod lease;
+mod opened;
 mod outcome;
 mod owner;
 mod reader;
 mod request;
 mod role;
 mod schedule;
+mod token;
 mod wake;
 
 /// What a worker needs of its process.
@@ -86,6 +88,8 @@ fn owner(
         egress: worker.egress,
         leases: Arc::clone(&leases),
         clock: worker.clock.clone(),
+        opened: opened::OpenedCache::default(),
+        tokens: token::Tokens::new(worker.clock.clone()),
     };
     owner::Owner {
         state: owner::State::new(worker.db.is_sqlite()),

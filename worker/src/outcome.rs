@@ -4,7 +4,19 @@ use std::time::Duration;
 
 use entity::attempt::Outcome;
 use relay::egress::{Response, SendError};
-use relay::retry::{Failure, RetryPolicy, parse_retry_after};
+use relay::retry::{Failure, GivenUp, RetryPolicy, parse_retry_after};
+
+use crate::token::NoToken;
+
+/// Why there is no answer.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Unanswered {
+    #[error(transparent)]
+    Send(#[from] SendError),
+    /// Nothing was sent, since nothing proves who sends it.
+    #[error(transparent)]
+    NoToken(#[from] NoToken),
+}
 
 /// One attempt, judged.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,23 +35,27 @@ pub(crate) enum Next {
     Delivered,
     /// Tried again after this long.
     Wait(Duration),
-    /// The schedule is exhausted.
-    GiveUp,
+    /// It is not tried again.
+    GiveUp(GivenUp),
 }
 
 /// Judges an answer, or the lack of one. None: fenced, or a fault of ours, so nothing is known and nothing counts.
 #[must_use]
-pub(crate) fn judge(result: &Result<Response, SendError>, now: i64) -> Option<Judged> {
-    let failed = |outcome, error: String| Judged { outcome, status: None, error: Some(error), retry_after: None };
-    Some(match result {
-        Ok(response) => answered(response, now),
-        Err(SendError::TimedOut) => failed(Outcome::TimedOut, "no whole answer within the destination's time".into()),
-        Err(SendError::Refused(refusal)) => failed(Outcome::Refused, refusal.to_string()),
-        Err(SendError::ConnectionRefused(why) | SendError::Unreachable(why)) => {
-            failed(Outcome::Unreachable, why.clone())
-        }
-        Err(SendError::Fenced | SendError::Exhausted | SendError::NoWayOut(_)) => return None,
-    })
+pub(crate) fn judge(result: &Result<Response, Unanswered>, now: i64) -> Option<Judged> {
+    let failed = |outcome, error: String| Some(Judged { outcome, status: None, error: Some(error), retry_after: None });
+    match result {
+        Ok(response) => Some(answered(response, now)),
+        Err(Unanswered::NoToken(why @ NoToken::Denied(_))) => failed(Outcome::Unauthorized, why.to_string()),
+        Err(Unanswered::NoToken(why @ NoToken::Refused(_))) => failed(Outcome::Refused, why.to_string()),
+        Err(Unanswered::Send(error)) => match error {
+            SendError::TimedOut => failed(Outcome::TimedOut, "no whole answer within the destination's time".into()),
+            SendError::Refused(refusal) => failed(Outcome::Refused, refusal.to_string()),
+            SendError::ConnectionRefused(why) | SendError::Unreachable(why) => {
+                failed(Outcome::Unreachable, why.clone())
+            }
+            SendError::Fenced | SendError::Exhausted | SendError::NoWayOut(_) => None,
+        },
+    }
 }
 
 fn answered(response: &Response, now: i64) -> Judged {
@@ -62,7 +78,7 @@ pub(crate) fn next(judged: &Judged, policy: &RetryPolicy, attempts: u32, jitter:
         Outcome::Refused => Failure::Refused,
         Outcome::Unauthorized => Failure::Unauthorized,
     };
-    policy.wait_after(attempts, &failure, judged.retry_after, jitter).map_or(Next::GiveUp, Next::Wait)
+    policy.wait_after(attempts, &failure, judged.retry_after, jitter).map_or_else(Next::GiveUp, Next::Wait)
 }
 
 /// Whether the receiver asks for less at a time.
@@ -73,9 +89,11 @@ pub(crate) fn is_overload(judged: &Judged) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use relay::egress::Refusal;
+
     use super::*;
 
-    fn response(status: u16, retry_after: Option<&str>) -> Result<Response, SendError> {
+    fn response(status: u16, retry_after: Option<&str>) -> Result<Response, Unanswered> {
         Ok(Response {
             status,
             headers: Vec::new(),
@@ -104,8 +122,22 @@ mod tests {
     }
 
     #[test]
-    fn a_fenced_attempt_counts_as_nothing() {
-        assert_eq!(judge(&Err(SendError::Fenced), 0), None);
+    fn what_got_no_answer_is_the_destinations_or_counts_as_nothing() {
+        let send = |error: SendError| Unanswered::Send(error);
+        for (error, outcome) in [
+            (send(SendError::Fenced), None),
+            (send(SendError::Exhausted), None),
+            (send(SendError::NoWayOut("w".into())), None),
+            (send(SendError::TimedOut), Some(Outcome::TimedOut)),
+            (send(SendError::ConnectionRefused("w".into())), Some(Outcome::Unreachable)),
+            (send(SendError::Unreachable("w".into())), Some(Outcome::Unreachable)),
+            (send(SendError::Refused(Refusal::LeadsInside)), Some(Outcome::Refused)),
+            (NoToken::Denied("w".into()).into(), Some(Outcome::Unauthorized)),
+            (NoToken::Refused("w".into()).into(), Some(Outcome::Refused)),
+        ] {
+            let told = error.to_string();
+            assert_eq!(judge(&Err(error), 0).map(|judged| judged.outcome), outcome, "{told}");
+        }
     }
 
     #[test]
@@ -113,7 +145,7 @@ mod tests {
         let policy = RetryPolicy::new(vec![0, 10]).unwrap();
         let judged = judge(&response(500, None), 0).unwrap();
         assert_eq!(next(&judged, &policy, 1, 0.5), Next::Wait(Duration::from_secs(10)));
-        assert_eq!(next(&judged, &policy, 2, 0.5), Next::GiveUp);
+        assert_eq!(next(&judged, &policy, 2, 0.5), Next::GiveUp(GivenUp::Exhausted));
         let judged = judge(&response(204, None), 0).unwrap();
         assert_eq!(next(&judged, &policy, 2, 0.5), Next::Delivered);
     }

@@ -6,6 +6,7 @@ use serde_json::{Map, Value, json};
 
 use super::{ingest, oauth};
 use crate::input::QUERY_MEDIA_TYPE;
+use crate::wire::RETRY_STATUS;
 
 /// The published document, and every schema, also those that became parameters.
 pub(super) fn upgrade(mut document: Value) -> (Value, Map<String, Value>) {
@@ -54,6 +55,12 @@ fn modernise(value: &mut Value) {
 
 fn modernise_schema(schema: &mut Map<String, Value>) {
     bound_integers(schema);
+    if schema.get("format").and_then(Value::as_str) == Some(RETRY_STATUS) {
+        schema.insert("type".to_owned(), json!(["integer", "string"]));
+        schema.insert("minimum".to_owned(), json!(300));
+        schema.insert("maximum".to_owned(), json!(599));
+        schema.insert("examples".to_owned(), json!([429, "5xx", "500-504"]));
+    }
     // The name of the schema says the same.
     if schema.get("title").is_some_and(Value::is_string) && schema.contains_key("type") {
         schema.remove("title");

@@ -1,17 +1,20 @@
 //! Destinations: where a tenant wants its events.
 
+use std::collections::BTreeMap;
+
 use entity::change::Changed;
 use entity::command::{self, Kind};
+use entity::destination::Signers;
 use entity::{destination, subscription};
 use poem_openapi::param::Path;
 use poem_openapi::{Enum, Object, OpenApi};
 use relay::id::kind;
-use relay::keyring::Keyring;
-use relay::signature::SigningSecret;
+use relay::signature::SigningKey;
 use secrecy::ExposeSecret;
 
 use super::Tag;
 use crate::answer::{Created, Found, Gone};
+use crate::app::App;
 use crate::auth::{Caller, Scope};
 use crate::error::Error;
 use crate::input::{Input, Search};
@@ -19,10 +22,19 @@ use crate::mutation::Done;
 use crate::page::{Listing, Page};
 use crate::wire::{Id, Time, time};
 
+mod auth;
+mod policy;
 mod settings;
+mod signing;
 mod state;
 
-pub use settings::{Auth, BasicAuth, DestinationPatch, NewAuth, NewBasicAuth, NewDestination, NoAuth, Retry};
+pub use auth::{
+    Auth, BasicAuth, BearerAuth, ClientAuth, HeaderAuth, NewAuth, NewBasicAuth, NewBearerAuth, NewHeaderAuth,
+    NewOAuth2Auth, NoAuth, OAuth2Auth,
+};
+pub use policy::{DestinationRate, Order, OrderMode, Retry};
+pub use settings::{DestinationPatch, DestinationSettings, NewDestination, NewTls};
+pub use signing::{NewSecret, PublicKey, SecretRotation, Signing};
 
 /// Where a tenant wants its events.
 #[derive(Debug, Clone, Object)]
@@ -32,9 +44,31 @@ pub struct Destination {
     pub url: String,
     /// How deliveries authenticate.
     pub auth: Auth,
+    pub signing: Signing,
+    /// What `v1a` signatures are checked with; null without `v1a`.
+    #[oai(nullable)]
+    pub public_key: Option<String>,
+    /// All keys that sign at present: several while a rotation overlaps.
+    pub public_keys: Vec<PublicKey>,
+    /// Headers that deliveries have besides.
+    pub headers: BTreeMap<String, String>,
     /// How many seconds an attempt may take in all.
     pub timeout_s: u16,
     pub retry: Retry,
+    /// Null if it is asked as often as it answers.
+    #[oai(nullable)]
+    pub rate_limit: Option<DestinationRate>,
+    /// How many requests may be in flight at a time; null for what it takes, 64 at most.
+    #[oai(nullable)]
+    pub max_in_flight: Option<u16>,
+    pub order: Order,
+    /// Null if the world's certificate authorities are trusted and no certificate is shown.
+    #[oai(nullable)]
+    pub tls: Option<Tls>,
+    /// Whether the answers to successful attempts are kept as well.
+    pub keep_responses: bool,
+    /// Whether subscriptions that listen to all sources send here what happens to the tenant's other destinations, too.
+    pub operational: bool,
     pub state: DestinationState,
     /// Why it is not active.
     #[oai(nullable)]
@@ -44,6 +78,15 @@ pub struct Destination {
     /// What deliveries are signed with: shown once, in the answer that made it.
     #[oai(skip_serializing_if_is_none)]
     pub signing_secret: Option<String>,
+}
+
+/// What TLS has besides the world's certificate authorities; the client certificate's key is never shown.
+#[derive(Debug, Clone, Object)]
+pub struct Tls {
+    #[oai(nullable)]
+    pub ca: Option<String>,
+    #[oai(nullable)]
+    pub client_certificate: Option<String>,
 }
 
 /// Whether deliveries go there.
@@ -68,14 +111,27 @@ impl From<destination::State> for DestinationState {
 }
 
 impl Destination {
-    fn show(keyring: &Keyring, row: &destination::Model) -> Result<Self, Error> {
+    fn show(app: &App, row: &destination::Model) -> Result<Self, Error> {
+        let (settings, signers) = (row.settings()?, Signers::open(&app.keyring, row)?);
+        let headers = settings.headers.iter().map(|(name, value)| (name.clone(), value.to_string()));
+        let has_tls = settings.ca.is_some() || settings.client_certificate.is_some();
         Ok(Self {
             id: row.id().into(),
             name: row.name.clone(),
             url: row.url.clone(),
-            auth: destination::open_auth(keyring, row)?.into(),
+            auth: destination::open_auth(&app.keyring, row)?.into(),
+            signing: settings.signing.into(),
+            public_key: signers.newest().key.as_ref().map(SigningKey::public),
+            public_keys: signing::public_keys(&signers, app.clock.now()),
+            headers: headers.collect(),
             timeout_s: row.timeout_s.unsigned_abs(),
-            retry: Retry { schedule_s: row.retry_policy().schedule_s().to_vec() },
+            retry: Retry::show(&row.retry_policy()),
+            rate_limit: settings.rate_per_second.map(|per_second| DestinationRate { per_second }),
+            max_in_flight: settings.max_in_flight,
+            order: Order::show(&settings.order),
+            tls: has_tls.then_some(Tls { ca: settings.ca, client_certificate: settings.client_certificate }),
+            keep_responses: settings.keep_responses,
+            operational: settings.operational,
             state: row.state().into(),
             state_reason: row.state_reason.clone(),
             state_since: time(row.state_since),
@@ -102,13 +158,13 @@ impl Api {
     ) -> Result<Created<Destination>, Error> {
         let access = caller.may(Scope::Write, **tenant_id).await?;
         let change = access.begin().await?;
-        let secret = SigningSecret::generate();
-        let row = settings::new(&access, change.now, body.0, &secret)?;
+        let (row, signers) = settings::new(&access, change.now, body.0)?;
         let row = destination::insert(&change.txn, row).await?;
-        let shown = Destination::show(&access.app().keyring, &row)?;
+        let shown = Destination::show(access.app(), &row)?;
         let done = Done::new("create", row.id(), Some(access.id())).after(&shown);
         let location = format!("/v1/tenants/{}/destinations/{}", access.id(), row.id());
-        let answer = Destination { signing_secret: Some(secret.expose().expose_secret().to_owned()), ..shown };
+        let secret = signers.newest().secret.expose();
+        let answer = Destination { signing_secret: Some(secret.expose_secret().to_owned()), ..shown };
         let answer = Created::of(answer).version(row.version).at(location);
         change.commit(done.changes([Changed::Destination(row.id())]), answer).await
     }
@@ -122,10 +178,10 @@ impl Api {
         query: Search<Listing>,
     ) -> Result<Found<Page<Destination>>, Error> {
         let access = caller.may(Scope::Read, **tenant_id).await?;
-        let keyring = &access.app().keyring;
-        let reading = query.0.paging.read(keyring, format!("{}/destinations", access.id()))?;
-        let rows = destination::page(&access.app().db.read, access.id(), reading.before, reading.rows()).await?;
-        Ok(Found::of(reading.page(rows, destination::Model::id, |row| Destination::show(keyring, row))?))
+        let app = access.app();
+        let reading = query.0.paging.read(&app.keyring, format!("{}/destinations", access.id()))?;
+        let rows = destination::page(&app.db.read, access.id(), reading.before, reading.rows()).await?;
+        Ok(Found::of(reading.page(rows, destination::Model::id, |row| Destination::show(app, row))?))
     }
 
     /// Get a destination
@@ -139,7 +195,7 @@ impl Api {
         let access = caller.may(Scope::Read, **tenant_id).await?;
         let row = destination::find(&access.app().db.read, access.id(), **destination_id).await?;
         let row = row.ok_or(Error::NotFound)?;
-        Ok(Found::of(Destination::show(&access.app().keyring, &row)?).version(row.version))
+        Ok(Found::of(Destination::show(access.app(), &row)?).version(row.version))
     }
 
     /// Change a destination
@@ -158,14 +214,14 @@ impl Api {
         body: Input<DestinationPatch>,
     ) -> Result<Found<Destination>, Error> {
         let access = caller.may(Scope::Write, **tenant_id).await?;
-        let keyring = &access.app().keyring;
+        let app = access.app();
         let change = access.begin().await?;
         let mut row = destination::lock(&change.txn, access.id(), **destination_id).await?.ok_or(Error::NotFound)?;
         change.expect(row.version)?;
-        let before = Destination::show(keyring, &row)?;
-        settings::patch(access.app(), &mut row, body.0)?;
+        let before = Destination::show(app, &row)?;
+        settings::patch(app, &mut row, body.0)?;
         let row = destination::save(&change.txn, row).await?;
-        let shown = Destination::show(keyring, &row)?;
+        let shown = Destination::show(app, &row)?;
         let done = Done::new("update", row.id(), Some(access.id())).before(&before).after(&shown);
         change.commit(done.changes([Changed::Destination(row.id())]), Found::of(shown).version(row.version)).await
     }
@@ -192,9 +248,29 @@ impl Api {
         destination::delete(&change.txn, access.id(), row.id()).await?;
         command::leave(&change.txn, (access.id(), row.id()), Kind::EndDestination, row.id).await?;
         let stale = [Changed::Destination(row.id()), Changed::Subscriptions(access.id())];
-        let before = Destination::show(&access.app().keyring, &row)?;
+        let before = Destination::show(access.app(), &row)?;
         let done = Done::new("delete", row.id(), Some(access.id())).before(&before).changes(stale).rings();
         change.commit(done, Gone::gone()).await
+    }
+
+    /// Replace the signing secret
+    ///
+    /// The new one is shown only in this answer. Until the old ones end, deliveries are signed with all of them, so that a
+    /// receiver may change at any moment; only a signature in GitHub's style is one, of the oldest that still signs.
+    #[oai(
+        path = "/tenants/:tenant_id/destinations/:destination_id/secrets",
+        method = "post",
+        operation_id = "rotate_destination_secret"
+    )]
+    async fn rotate_secret(
+        &self,
+        caller: Caller,
+        tenant_id: Path<Id<kind::Tenant>>,
+        destination_id: Path<Id<kind::Destination>>,
+        body: Input<SecretRotation>,
+    ) -> Result<Found<NewSecret>, Error> {
+        let access = caller.may(Scope::Write, **tenant_id).await?;
+        signing::rotate(&access, **destination_id, &body.0).await
     }
 
     /// Pause a destination

@@ -28,9 +28,10 @@ macro_rules! fenced {
 const FINISH: &str = fenced!(
     "x AS (
     SELECT a.* FROM unnest($3::uuid[], $4::uuid[], $5::smallint[], $6::bigint[], $7::smallint[], $8::text[], $9::smallint[],
-        $10::bigint[], $11::integer[], $12::smallint[], $13::smallint[], $14::text[], $15::text[], $16::text[], $17::bytea[], $19::bigint[])
+        $10::bigint[], $11::integer[], $12::smallint[], $13::smallint[], $14::text[], $15::text[], $16::text[], $17::bytea[], $19::bigint[],
+        $20::boolean[])
         AS a(tenant_id, id, shard, epoch, state, reason, number,
-        at, duration_ms, outcome, status, error, remote_address, response_headers, response_body, command)
+        at, duration_ms, outcome, status, error, remote_address, response_headers, response_body, command, keep)
     JOIN own ON own.id = a.shard AND own.epoch = a.epoch
 ), d AS (
     DELETE FROM pending p USING x WHERE p.tenant_id = x.tenant_id AND p.id = x.id AND p.shard = x.shard
@@ -48,7 +49,7 @@ const FINISH: &str = fenced!(
         response_headers, response_body)
     SELECT x.tenant_id, x.id, x.number, x.at, x.duration_ms, x.outcome, x.status, x.error, x.remote_address,
         x.response_headers, x.response_body
-    FROM x JOIN d ON d.tenant_id = x.tenant_id AND d.id = x.id WHERE x.outcome <> 0
+    FROM x JOIN d ON d.tenant_id = x.tenant_id AND d.id = x.id WHERE x.keep
     ON CONFLICT DO NOTHING
 )
 SELECT (SELECT array_agg(id) FROM own), (SELECT array_agg(epoch) FROM own), (SELECT array_agg(id) FROM d)"
@@ -124,7 +125,10 @@ async fn write_once(pool: &PgPool, owner: Uuid, batch: &[Write], now: i64) -> Re
         let query = bind_rows(sqlx::query(statement), owner, &writes);
         let query = match &writes[0].change {
             Change::Finish { .. } => {
-                bind_attempts(bind_ends(query, &writes), &writes).bind(now).bind(commands(&writes))
+                let query = bind_attempts(bind_ends(query, &writes), &writes).bind(now).bind(commands(&writes));
+                query.bind(
+                    writes.iter().map(|write| write.change.last().is_some_and(|log| log.keep)).collect::<Vec<_>>(),
+                )
             }
             Change::Reschedule { .. } => bind_attempts(bind_due(query, &writes), &writes),
             Change::Park | Change::BringForward { .. } => bind_due(query, &writes).bind(commands(&writes)),

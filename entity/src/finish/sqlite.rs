@@ -74,7 +74,7 @@ async fn write_one(txn: &mut SqliteConnection, owner: Uuid, write: &Write, now: 
     };
     if taken
         && let Some(last) = write.change.last()
-        && last.outcome != crate::attempt::Outcome::Delivered
+        && last.keep
     {
         log(txn, row, last).await?;
     }

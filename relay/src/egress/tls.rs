@@ -11,9 +11,11 @@ use rustls::{ClientConfig, RootCertStore};
 use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest, Sha256};
 
-/// Checked when it was made: what it holds can be used.
+/// Checked when it was made: what it holds can be used. Cheap to clone.
 #[derive(Clone)]
-pub struct ClientTls {
+pub struct ClientTls(Arc<Inner>);
+
+struct Inner {
     roots: Vec<CertificateDer<'static>>,
     /// Certificate chain and key, PEM.
     identity: Option<SecretString>,
@@ -63,21 +65,21 @@ impl ClientTls {
         }
         hash.update([0]);
         hash.update(identity.as_ref().map_or("", |pem| pem.expose_secret()));
-        Ok(Self { roots, identity, fingerprint: hash.finalize().into() })
+        Ok(Self(Arc::new(Inner { roots, identity, fingerprint: hash.finalize().into() })))
     }
 
     /// Tells one from another; the same for the same.
     pub(super) fn fingerprint(&self) -> [u8; 32] {
-        self.fingerprint
+        self.0.fingerprint
     }
 
     pub(super) fn apply(&self, mut builder: ClientBuilder) -> reqwest::Result<ClientBuilder> {
-        if !self.roots.is_empty() {
+        if !self.0.roots.is_empty() {
             let roots =
-                self.roots.iter().map(|root| Certificate::from_der(root)).collect::<reqwest::Result<Vec<_>>>()?;
+                self.0.roots.iter().map(|root| Certificate::from_der(root)).collect::<reqwest::Result<Vec<_>>>()?;
             builder = builder.tls_certs_only(roots);
         }
-        if let Some(pem) = &self.identity {
+        if let Some(pem) = &self.0.identity {
             builder = builder.identity(Identity::from_pem(pem.expose_secret().as_bytes())?);
         }
         Ok(builder)
@@ -112,7 +114,7 @@ fn certificates(pem: &str) -> Result<Vec<CertificateDer<'static>>, &'static str>
 
 impl fmt::Debug for ClientTls {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(out, "ClientTls({} roots, identity: {})", self.roots.len(), self.identity.is_some())
+        write!(out, "ClientTls({} roots, identity: {})", self.0.roots.len(), self.0.identity.is_some())
     }
 }
 

@@ -1,5 +1,6 @@
 //! The provider's own headers that a source passes on, beside what describes the body.
 
+use entity::destination::Styles;
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use relay::passed_on::is_never_passed_on;
 
@@ -13,10 +14,17 @@ static OF_THE_BODY: [HeaderName; 2] = [CONTENT_TYPE, CONTENT_ENCODING];
 /// What stands in the place of a value that authenticated the request.
 const REDACTED: &str = "[redacted]";
 
-/// Providers that sign as we do (Standard Webhooks) use our names. Theirs are passed on behind this: what they sign is
-/// their id, their time and the body, so that all of it can still be verified.
+/// Providers that sign as we do use our names. Theirs are passed on behind this: what they sign is their id, their time
+/// and the body, so that all of it can still be verified.
 const PROVIDER: &str = "hookyard-provider-";
 const COLLIDING: [&str; 3] = ["webhook-id", "webhook-timestamp", "webhook-signature"];
+
+/// Whether a delivery in these styles uses this name itself.
+fn collides(name: &str, styles: Styles) -> bool {
+    COLLIDING.contains(&name)
+        || styles.github_header && name == super::GITHUB
+        || styles.stripe_header && name == super::STRIPE
+}
 
 impl Stored {
     /// Reads the column; what is no list of pairs is none.
@@ -32,7 +40,7 @@ impl Stored {
 
     /// What goes along: what the provider said of the body, without which the bytes could not be read, and the headers
     /// that the source names, in the order they came.
-    pub(super) fn passed_on(&self, named: &[String]) -> HeaderMap {
+    pub(super) fn passed_on(&self, named: &[String], styles: Styles) -> HeaderMap {
         let mut headers = HeaderMap::new();
         for name in &OF_THE_BODY {
             if let Some(value) =
@@ -43,7 +51,7 @@ impl Stored {
         }
         let wanted = |name: &str| named.iter().any(|wanted| wanted.eq_ignore_ascii_case(name));
         for (name, value) in self.0.iter().filter(|(name, value)| wanted(name) && value != REDACTED) {
-            if let Some(name) = passed_name(name)
+            if let Some(name) = passed_name(name, styles)
                 && let Some(value) = bytes(value).and_then(|value| HeaderValue::from_bytes(&value).ok())
             {
                 headers.append(name, value);
@@ -54,12 +62,12 @@ impl Stored {
 }
 
 /// Under which name a header is passed on, if it may be and is not in any case.
-fn passed_name(name: &str) -> Option<HeaderName> {
+fn passed_name(name: &str, styles: Styles) -> Option<HeaderName> {
     let name = name.to_ascii_lowercase();
     if is_never_passed_on(&name) || OF_THE_BODY.iter().any(|passed| *passed == *name) {
         return None;
     }
-    let name = if COLLIDING.contains(&name.as_str()) { format!("{PROVIDER}{name}") } else { name };
+    let name = if collides(&name, styles) { format!("{PROVIDER}{name}") } else { name };
     HeaderName::try_from(name).ok()
 }
 
@@ -75,7 +83,7 @@ mod tests {
     fn passed_on(stored: &[(&str, &str)], named: &[&str]) -> Vec<(String, Vec<u8>)> {
         let column = serde_json::to_string(stored).unwrap();
         let named: Vec<_> = named.iter().map(|name| (*name).to_owned()).collect();
-        let headers = Stored::read(&column).passed_on(&named);
+        let headers = Stored::read(&column).passed_on(&named, Styles::default());
         headers.iter().map(|(name, value)| (name.to_string(), value.as_bytes().to_vec())).collect()
     }
 
@@ -139,7 +147,7 @@ mod tests {
 
     #[test]
     fn what_cannot_be_read_passes_nothing_on() {
-        assert!(Stored::read("{").passed_on(&["x".to_owned()]).is_empty());
+        assert!(Stored::read("{").passed_on(&["x".to_owned()], Styles::default()).is_empty());
         assert_eq!(passed_on(&[("no name", "1"), ("x", "\u{100}"), ("y", "a\nb")], &["no name", "x", "y"]), []);
     }
 }

@@ -293,6 +293,7 @@ fn log(start: &Start) -> AttemptLog {
         remote_address: None,
         response_headers: None,
         response_body: None,
+        keep: false,
     }
 }
 

@@ -74,7 +74,10 @@ async fn a_destination_is_patched_paused_and_resumed() {
     let set = json!({"auth": {"kind": "basic", "username": "u", "password": "p"}, "timeout_s": 5, "retry": {"schedule_s": [0, 1]}});
     let patched = world.patch(&path, set).await.is(200);
     assert_eq!(patched["auth"], json!({"kind": "basic", "username": "u"}));
-    assert_eq!((&patched["timeout_s"], &patched["retry"]), (&json!(5), &json!({"schedule_s": [0, 1]})));
+    assert_eq!(
+        (&patched["timeout_s"], &patched["retry"]),
+        (&json!(5), &json!({"schedule_s": [0, 1], "statuses": null}))
+    );
     let cleared = world.patch(&path, json!({"auth": null, "timeout_s": null, "retry": null})).await.is(200);
     assert_eq!((&cleared["auth"]["kind"], &cleared["timeout_s"]), (&json!("none"), &json!(15)));
     assert_eq!(cleared["retry"]["schedule_s"].as_array().unwrap().len(), 10);

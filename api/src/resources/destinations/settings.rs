@@ -1,18 +1,23 @@
 //! What a tenant says about a destination, and the columns that it becomes.
 
-use entity::destination::{self, State};
-use poem_openapi::types::MaybeUndefined;
-use poem_openapi::{Object, Union};
-use relay::egress::Url;
-use relay::id::DestinationId;
-use relay::retry::{RetryError, RetryPolicy};
-use relay::signature::SigningSecret;
+use std::collections::BTreeMap;
 
-use super::super::{NAME, check_username, set, set_or};
+use entity::destination::{self, Settings, Signers, State, sealed_tls_key};
+use poem_openapi::Object;
+use poem_openapi::types::MaybeUndefined;
+use relay::egress::{ClientTls, TlsError, Url};
+use relay::header::{CustomName, Template};
+use relay::id::DestinationId;
+
+use super::super::{NAME, set, set_or, told};
+use super::auth::{self, NewAuth};
+use super::policy::{self, DestinationRate, Order, Retry};
+use super::signing::Signing;
 use crate::app::App;
 use crate::auth::Access;
 use crate::error::Error;
-use crate::wire::Secret;
+use crate::schema::join;
+use crate::wire::PrivateKey;
 
 /// A destination to be made.
 #[derive(Debug, Object)]
@@ -22,15 +27,8 @@ pub struct NewDestination {
     /// https, and no private address unless the operator allows it.
     #[oai(validator(min_length = 1))]
     pub url: String,
-    /// How deliveries authenticate; without it, not at all.
-    #[oai(nullable)]
-    pub auth: Option<NewAuth>,
-    /// How many seconds an attempt may take in all; 15 unless said otherwise.
-    #[oai(nullable, validator(minimum(value = "1"), maximum(value = "30")))]
-    pub timeout_s: Option<i16>,
-    /// When deliveries are tried again; without it, ten attempts in three days.
-    #[oai(nullable)]
-    pub retry: Option<Retry>,
+    #[oai(flatten)]
+    pub settings: DestinationSettings,
 }
 
 /// What is to change.
@@ -41,96 +39,93 @@ pub struct DestinationPatch {
     /// https, and no private address unless the operator allows it.
     #[oai(validator(min_length = 1))]
     pub url: MaybeUndefined<String>,
-    /// Null: not at all.
+    #[oai(flatten)]
+    pub settings: DestinationSettings,
+}
+
+/// All of it, in a creation as in a change.
+#[derive(Debug, Object)]
+pub struct DestinationSettings {
+    /// How deliveries authenticate. Null: not at all.
     #[oai(nullable)]
     pub auth: MaybeUndefined<NewAuth>,
-    /// Null: 15.
+    /// How deliveries are signed besides `v1` of Standard Webhooks. Null: not besides.
+    #[oai(nullable)]
+    pub signing: MaybeUndefined<Signing>,
+    /// Headers that deliveries have besides, by name. A value may have gaps that each event fills: `{event_id}`,
+    /// `{event_type}`, `{derived_type}`, `{external_id}`, `{request_id}`, `{source_id}`, `{attribute:NAME}`; the header is
+    /// left out where an event does not say what a gap needs. A brace is written twice. Null: none.
+    #[oai(nullable, validator(max_properties = 32))]
+    pub headers: MaybeUndefined<BTreeMap<String, String>>,
+    /// How many seconds an attempt may take in all. Null: 15.
     #[oai(nullable, validator(minimum(value = "1"), maximum(value = "30")))]
     pub timeout_s: MaybeUndefined<i16>,
-    /// Null: ten attempts in three days.
+    /// When deliveries are tried again. Null: ten attempts in three days, whatever is answered.
     #[oai(nullable)]
     pub retry: MaybeUndefined<Retry>,
+    /// How often the destination is asked. Null: as often as it answers.
+    #[oai(nullable)]
+    pub rate_limit: MaybeUndefined<DestinationRate>,
+    /// How many requests may be in flight at a time. Null: what it takes, 64 at most.
+    #[oai(nullable, validator(minimum(value = "1"), maximum(value = "1000")))]
+    pub max_in_flight: MaybeUndefined<u16>,
+    /// In which order deliveries are made. Null: in any.
+    #[oai(nullable)]
+    pub order: MaybeUndefined<Order>,
+    /// What TLS needs besides the world's certificate authorities. Null: nothing.
+    #[oai(nullable)]
+    pub tls: MaybeUndefined<NewTls>,
+    /// Whether the answers to successful attempts are kept as well. Null: only those to failed ones.
+    #[oai(nullable)]
+    pub keep_responses: MaybeUndefined<bool>,
+    /// Whether subscriptions that listen to all sources send here what happens to the tenant's other destinations, too
+    /// (the built-in source). Null: only those that name that source.
+    #[oai(nullable)]
+    pub operational: MaybeUndefined<bool>,
 }
 
-/// When deliveries are tried again.
-#[derive(Debug, Clone, Object)]
-pub struct Retry {
-    /// The wait before each attempt after the end of the one before, in seconds; the first is 0.
-    #[oai(validator(min_items = 1, max_items = 50))]
-    pub schedule_s: Vec<u32>,
-}
-
-/// How deliveries authenticate.
-#[derive(Debug, Union)]
-#[oai(one_of, discriminator_name = "kind", rename_all = "snake_case")]
-pub enum NewAuth {
-    None(NoAuth),
-    Basic(NewBasicAuth),
-}
-
-/// How deliveries authenticate, without what is secret.
-#[derive(Debug, Clone, Union)]
-#[oai(one_of, discriminator_name = "kind", rename_all = "snake_case")]
-pub enum Auth {
-    None(NoAuth),
-    Basic(BasicAuth),
-}
-
-/// Not at all.
-#[derive(Debug, Clone, Object)]
-pub struct NoAuth {}
-
-/// User name and password.
+/// What TLS needs besides the world's certificate authorities.
 #[derive(Debug, Object)]
-pub struct NewBasicAuth {
-    #[oai(validator(min_length = 1, max_length = 255))]
-    pub username: String,
-    pub password: Secret,
-}
-
-/// User name, with a password that is never shown.
-#[derive(Debug, Clone, Object)]
-pub struct BasicAuth {
-    pub username: String,
-}
-
-impl From<destination::Auth> for Auth {
-    fn from(auth: destination::Auth) -> Self {
-        match auth {
-            destination::Auth::None => Self::None(NoAuth {}),
-            destination::Auth::Basic { username, .. } => Self::Basic(BasicAuth { username }),
-        }
-    }
+pub struct NewTls {
+    /// Certificates in PEM: of the authorities that alone are trusted.
+    #[oai(nullable, validator(min_length = 1, max_length = 65536))]
+    pub ca: Option<String>,
+    /// A certificate with its chain in PEM: shown to a server that asks who we are.
+    #[oai(nullable, validator(min_length = 1, max_length = 65536))]
+    pub client_certificate: Option<String>,
+    /// The certificate's private key in PEM, without a password.
+    #[oai(nullable)]
+    pub client_key: Option<PrivateKey>,
 }
 
 /// Product default: long enough for a slow receiver, short enough for a slot.
 const TIMEOUT_S: i16 = 15;
 
-/// The row of a new destination, made at `now`.
-pub(super) fn new(
-    access: &Access,
-    now: i64,
-    body: NewDestination,
-    secret: &SigningSecret,
-) -> Result<destination::Model, Error> {
+/// The row of a new destination, made at `now`, and what it is signed with.
+pub(super) fn new(access: &Access, now: i64, body: NewDestination) -> Result<(destination::Model, Signers), Error> {
     let (app, owner) = (access.app(), (access.id(), DestinationId::at(now)));
-    let (auth_kind, auth) = destination::sealed_auth(&app.keyring, owner, &checked_auth(body.auth)?);
-    Ok(destination::Model {
+    let signers = Signers::generate(false);
+    let mut row = destination::Model {
         tenant_id: owner.0.uuid(),
         id: owner.1.uuid(),
         name: body.name,
         url: checked_url(app, &body.url)?,
-        auth_kind,
-        auth,
-        signing_secrets: destination::sealed_signing_secret(&app.keyring, owner, secret),
-        timeout_s: body.timeout_s.unwrap_or(TIMEOUT_S),
-        retry: retry(body.retry)?,
+        auth_kind: destination::Auth::None.kind().to_owned(),
+        auth: None,
+        signing_secrets: signers.sealed(&app.keyring, owner),
+        timeout_s: TIMEOUT_S,
+        retry: None,
+        settings: destination::settings_column(&Settings::default()),
+        tls_key: None,
         state: State::Active.to_string(),
         state_reason: None,
         state_since: now,
         version: 1,
         created_at: now,
-    })
+    };
+    body.settings.write(app, &mut row)?;
+    let signers = Signers::open(&app.keyring, &row)?;
+    Ok((row, signers))
 }
 
 /// Writes what a PATCH names.
@@ -140,26 +135,19 @@ pub(super) fn patch(app: &App, row: &mut destination::Model, body: DestinationPa
         let before = row.url.clone();
         set(&mut row.url, body.url, "/url")?;
         row.url = checked_url(app, &row.url)?;
-        let keeps_a_secret = row.auth.is_some() && body.auth.is_undefined();
+        let keeps_a_secret = row.auth.is_some() && body.settings.auth.is_undefined();
         if keeps_a_secret && !is_same_origin(&before, &row.url) {
             return Err(Error::field("/auth", SECRET_STAYS));
         }
     }
-    if !body.auth.is_undefined() {
-        let auth = checked_auth(body.auth.take())?;
-        (row.auth_kind, row.auth) = destination::sealed_auth(&app.keyring, (row.tenant(), row.id()), &auth);
-    }
-    set_or(&mut row.timeout_s, body.timeout_s, TIMEOUT_S);
-    if !body.retry.is_undefined() {
-        row.retry = retry(body.retry.take())?;
-    }
+    body.settings.write(app, row)?;
     row.version += 1;
     Ok(())
 }
 
 /// A secret that is never read back must not be read by sending it elsewhere.
-const SECRET_STAYS: &str = "the URL names another host, port or scheme: say what authenticates there; the password is kept \
-    only for the old one";
+const SECRET_STAYS: &str = "the URL names another host, port or scheme: say what authenticates there; what is secret is \
+    kept only for the old one";
 
 fn is_same_origin(one: &str, other: &str) -> bool {
     let origin = |url: &str| Url::parse(url).map(|url| url.origin());
@@ -172,43 +160,83 @@ fn checked_url(app: &App, url: &str) -> Result<String, Error> {
     Ok(checked.into())
 }
 
-fn checked_auth(said: Option<NewAuth>) -> Result<destination::Auth, Error> {
-    match said {
-        None | Some(NewAuth::None(_)) => Ok(destination::Auth::None),
-        Some(NewAuth::Basic(basic)) => {
-            check_username(&basic.username, "/auth/username")?;
-            Ok(destination::Auth::Basic { username: basic.username, password: basic.password.0 })
+impl DestinationSettings {
+    /// Writes what was said; null brings back what is so unless said otherwise.
+    fn write(self, app: &App, row: &mut destination::Model) -> Result<(), Error> {
+        let (owner, mut settings) = ((row.tenant(), row.id()), row.settings()?);
+        if let Some(said) = told(self.auth) {
+            (row.auth_kind, row.auth) = destination::sealed_auth(&app.keyring, owner, &auth::checked(app, said)?);
+        }
+        if let Some(signing) = told(self.signing) {
+            settings.signing = signing.map(Into::into).unwrap_or_default();
+            let mut signers = Signers::open(&app.keyring, row)?;
+            signers.set_v1a(settings.signing.v1a);
+            row.signing_secrets = signers.sealed(&app.keyring, owner);
+        }
+        if let Some(headers) = told(self.headers) {
+            settings.headers = custom_headers(headers.unwrap_or_default())?;
+        }
+        set_or(&mut row.timeout_s, self.timeout_s, TIMEOUT_S);
+        if let Some(retry) = told(self.retry) {
+            row.retry = policy::retry_column(retry)?;
+        }
+        if let Some(rate) = told(self.rate_limit) {
+            settings.rate_per_second = rate.map(|rate| rate.per_second);
+        }
+        if let Some(most) = told(self.max_in_flight) {
+            settings.max_in_flight = most;
+        }
+        if let Some(order) = told(self.order) {
+            settings.order = order.map(Order::meant).transpose()?.unwrap_or_default();
+        }
+        if let Some(tls) = told(self.tls) {
+            write_tls(app, row, &mut settings, tls)?;
+        }
+        set_or(&mut settings.keep_responses, self.keep_responses, false);
+        set_or(&mut settings.operational, self.operational, false);
+        row.settings = destination::settings_column(&settings);
+        Ok(())
+    }
+}
+
+fn custom_headers(said: BTreeMap<String, String>) -> Result<BTreeMap<String, Template>, Error> {
+    let mut headers = BTreeMap::new();
+    for (name, value) in said {
+        let refused = |why: String| Error::field(join("/headers", &name), why);
+        let custom: CustomName = name.parse().map_err(|error| refused(format!("{error}")))?;
+        let template: Template = value.parse().map_err(|error| refused(format!("{error}")))?;
+        if headers.insert(custom.to_string(), template).is_some() {
+            return Err(refused("stands there twice, in another case".to_owned()));
         }
     }
+    Ok(headers)
 }
 
-fn retry(said: Option<Retry>) -> Result<Option<String>, Error> {
-    let Some(said) = said else { return Ok(None) };
-    let policy = RetryPolicy::new(said.schedule_s).map_err(|error| {
-        let place = match error {
-            RetryError::FirstWait => "/0".to_owned(),
-            RetryError::TooLong(place) => format!("/{place}"),
-            RetryError::Empty | RetryError::TooMany => String::new(),
+fn write_tls(
+    app: &App,
+    row: &mut destination::Model,
+    settings: &mut Settings,
+    said: Option<NewTls>,
+) -> Result<(), Error> {
+    let NewTls { ca, client_certificate, client_key } =
+        said.unwrap_or(NewTls { ca: None, client_certificate: None, client_key: None });
+    let identity = match (client_certificate.as_deref(), client_key.as_ref()) {
+        (Some(certificate), Some(key)) => Some((certificate, &key.0)),
+        (None, None) => None,
+        (Some(_), None) => return Err(Error::field("/tls/client_key", "is missing: a certificate needs its key")),
+        (None, Some(_)) => {
+            return Err(Error::field("/tls/client_certificate", "is missing: a key needs its certificate"));
+        }
+    };
+    ClientTls::parse(ca.as_deref(), identity).map_err(|error| {
+        let pointer = match error {
+            TlsError::Ca(_) => "/tls/ca",
+            TlsError::Certificate(_) => "/tls/client_certificate",
+            TlsError::Key(_) => "/tls/client_key",
         };
-        Error::field(format!("/retry/schedule_s{place}"), error.to_string())
+        Error::field(pointer, error.to_string())
     })?;
-    Ok(destination::retry_column(Some(&policy)))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_schedule_is_refused_at_its_wrong_place() {
-        let refused = |schedule_s| match retry(Some(Retry { schedule_s })) {
-            Err(Error::Invalid(troubles)) => troubles[0].pointer.clone(),
-            Ok(column) => column,
-            Err(other) => panic!("{other}"),
-        };
-        assert_eq!(refused(vec![0, 5]).as_deref(), Some(r#"{"schedule_s":[0,5]}"#));
-        assert_eq!(refused(vec![1]).as_deref(), Some("/retry/schedule_s/0"));
-        assert_eq!(refused(vec![0, 1, 604_801]).as_deref(), Some("/retry/schedule_s/2"));
-        assert_eq!(retry(None).unwrap(), None);
-    }
+    row.tls_key = client_key.map(|key| sealed_tls_key(&app.keyring, (row.tenant(), row.id()), &key.0));
+    (settings.ca, settings.client_certificate) = (ca, client_certificate);
+    Ok(())
 }

@@ -10,6 +10,7 @@ use relay::passed_on::is_never_passed_on;
 use relay::preset::{self, Preset};
 use relay::quota::Rate;
 
+use super::super::told;
 use super::Extract;
 use crate::error::Error;
 use crate::ingest::BODY_CAP;
@@ -124,15 +125,6 @@ impl SourceSettings {
             settings.forward_headers = names.as_deref().map(forwarded).transpose()?;
         }
         Ok(())
-    }
-}
-
-/// What was said, null among it.
-fn told<T>(field: MaybeUndefined<T>) -> Option<Option<T>> {
-    match field {
-        MaybeUndefined::Undefined => None,
-        MaybeUndefined::Null => Some(None),
-        MaybeUndefined::Value(value) => Some(Some(value)),
     }
 }
 
