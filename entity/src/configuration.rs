@@ -124,6 +124,15 @@ impl Configuration {
         }
     }
 
+    /// A destination, if that can be said without asking the database. None: ask with [`Configuration::destination`].
+    #[must_use]
+    pub fn known_destination(&self, tenant: TenantId, id: DestinationId) -> Option<Option<Arc<destination::Model>>> {
+        let Entry::Destination(found) = self.entries.get(&Changed::Destination(id)).filter(|_| self.is_fresh())? else {
+            return None;
+        };
+        Some(found.filter(|found| found.tenant_id == tenant.uuid()))
+    }
+
     /// What changes from now on. A listener that falls far behind is told so, and must take everything for changed.
     #[must_use]
     pub fn news(&self) -> broadcast::Receiver<News> {
@@ -168,9 +177,13 @@ impl Configuration {
         }
     }
 
-    async fn entry(&self, key: Changed, fill: impl AsyncFnOnce() -> Result<Entry, DbErr>) -> Result<Entry, DbErr> {
+    fn is_fresh(&self) -> bool {
         let age = millis(self.clock.boot()).saturating_sub(self.polled_at.load(Ordering::Acquire));
-        if Duration::from_millis(age) > FRESH {
+        Duration::from_millis(age) <= FRESH
+    }
+
+    async fn entry(&self, key: Changed, fill: impl AsyncFnOnce() -> Result<Entry, DbErr>) -> Result<Entry, DbErr> {
+        if !self.is_fresh() {
             self.poll().await?;
         }
         if let Some(entry) = self.entries.get(&key) {

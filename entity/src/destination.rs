@@ -1,5 +1,6 @@
 //! Where a tenant wants events.
 
+use std::collections::HashMap;
 use std::fmt;
 use std::str::FromStr;
 
@@ -12,11 +13,13 @@ mod auth;
 mod settings;
 mod signing;
 mod tls;
+mod transition;
 
 pub use auth::{Auth, ClientAuth, OAuth2Client, open_auth, sealed_auth};
-pub use settings::{Order, Settings, Styles};
+pub use settings::{Settings, Styles};
 pub use signing::{Signer, Signers, TooManySecrets};
-pub use tls::{TlsUnusable, open_tls, sealed_tls_key};
+pub use tls::{Tls, TlsUnusable, open_tls, sealed_tls_key, tls_column};
+pub use transition::{FAILING_MS, Transition, step};
 
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "destination")]
@@ -38,6 +41,8 @@ pub struct Model {
     pub retry: Option<String>,
     /// JSON: see [`Model::settings`].
     pub settings: String,
+    /// JSON: see [`Model::tls`].
+    pub tls: Option<String>,
     /// The client certificate's private key, sealed.
     pub tls_key: Option<String>,
     /// See [`State`].
@@ -61,6 +66,26 @@ pub enum State {
     Paused,
     /// It failed for too long, or said that it is gone; its deliveries wait.
     Disabled,
+}
+
+/// Why a destination is disabled, as `state_reason` has it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cause {
+    /// It answered 410.
+    Gone,
+    /// No delivery succeeded for too long.
+    Failing,
+}
+
+impl Cause {
+    /// As the column has it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Gone => "gone",
+            Self::Failing => "failing",
+        }
+    }
 }
 
 /// Not a state that this version knows.
@@ -112,9 +137,27 @@ impl Model {
         self.state.parse().unwrap_or(State::Disabled)
     }
 
+    /// Why it is disabled; None where it is not, or a newer version knows why.
+    #[must_use]
+    pub fn cause(&self) -> Option<Cause> {
+        [Cause::Gone, Cause::Failing].into_iter().find(|cause| self.state_reason.as_deref() == Some(cause.as_str()))
+    }
+
+    /// The row with this state from `now` on.
+    #[must_use]
+    pub fn in_state(&self, state: State, reason: Option<String>, now: i64) -> Self {
+        Self {
+            state: state.as_str().to_owned(),
+            state_reason: reason,
+            state_since: now,
+            version: self.version + 1,
+            ..self.clone()
+        }
+    }
+
     /// What it was told besides.
     pub fn settings(&self) -> Result<Settings, DbErr> {
-        serde_json::from_str(&self.settings).map_err(|error| DbErr::Json(error.to_string()))
+        read_settings(&self.settings)
     }
 
     /// When its deliveries are tried again.
@@ -128,6 +171,10 @@ impl Model {
 #[must_use]
 pub fn retry_column(policy: Option<&RetryPolicy>) -> Option<String> {
     policy.map(|policy| serde_json::to_string(policy).expect("numbers are JSON"))
+}
+
+fn read_settings(column: &str) -> Result<Settings, DbErr> {
+    serde_json::from_str(column).map_err(|error| DbErr::Json(error.to_string()))
 }
 
 /// What the column says for settings.
@@ -169,6 +216,13 @@ pub async fn page(
     Entity::find().filter(wanted).order_by_desc(Column::Id).limit(limit).all(db).await
 }
 
+/// What each of a tenant's destinations was told besides, if anything.
+pub(crate) async fn settings(db: &impl ConnectionTrait, tenant: TenantId) -> Result<HashMap<Uuid, Settings>, DbErr> {
+    let columns = Entity::find().select_only().column(Column::Id).column(Column::Settings);
+    let rows: Vec<(Uuid, String)> = columns.filter(Column::TenantId.eq(tenant.uuid())).into_tuple().all(db).await?;
+    rows.into_iter().map(|(id, column)| Ok((id, read_settings(&column)?))).collect()
+}
+
 /// A new destination.
 pub async fn insert(txn: &impl ConnectionTrait, row: Model) -> Result<Model, DbErr> {
     row.into_active_model().reset_all().insert(txn).await
@@ -186,6 +240,8 @@ pub async fn delete(txn: &impl ConnectionTrait, tenant: TenantId, id: Destinatio
 
 #[cfg(test)]
 pub(crate) mod tests {
+    use relay::order::Order;
+
     use super::*;
 
     /// A row that says nothing but whose it is.
@@ -201,6 +257,7 @@ pub(crate) mod tests {
             timeout_s: 15,
             retry: None,
             settings: "{}".into(),
+            tls: None,
             tls_key: None,
             state: "active".into(),
             state_reason: None,
@@ -227,8 +284,6 @@ pub(crate) mod tests {
             rate_per_second: Some(0.5),
             max_in_flight: Some(1),
             order: Order::Fifo { key: Some("json:/id".parse().unwrap()) },
-            ca: Some("pem".into()),
-            client_certificate: Some("pem".into()),
             keep_responses: true,
             operational: true,
         };

@@ -55,6 +55,8 @@ pub struct NewDelivery {
     pub id: DeliveryId,
     pub subscription_id: SubscriptionId,
     pub destination_id: DestinationId,
+    /// Its line, where the destination wants an order: see [`relay::order`].
+    pub order_key: Option<i32>,
     /// When it is to be sent, or judged once more.
     pub due_at: i64,
 }

@@ -1,8 +1,14 @@
 //! Headers and raw body of an event: apart from it, since they are large and are forgotten sooner.
 
+use http::HeaderMap;
 use relay::id::{EventId, TenantId};
+use relay::inbound::Inbound;
+use relay::order::Order;
+use relay::stored::Headers;
 use sea_orm::QuerySelect;
 use sea_orm::entity::prelude::*;
+
+use crate::event;
 
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "payload")]
@@ -34,6 +40,18 @@ pub async fn body(db: &impl ConnectionTrait, tenant: TenantId, event: EventId) -
 /// Whether there is still something to send.
 pub async fn is_kept(db: &impl ConnectionTrait, tenant: TenantId, event: EventId) -> Result<bool, DbErr> {
     Ok(column::<Uuid>(db, tenant, event, Column::EventId).await?.is_some())
+}
+
+/// The line that an event stands in at a destination with this order, read from what was kept of it.
+pub async fn line(db: &impl ConnectionTrait, event: &event::Model, order: &Order) -> Result<Option<i32>, DbErr> {
+    let (mut headers, mut kept) = (HeaderMap::new(), Vec::new());
+    if matches!(order, Order::Fifo { key: Some(_) }) {
+        let (tenant, id) = (event.tenant_id.into(), event.id());
+        headers = Headers::read(&self::headers(db, tenant, id).await?.unwrap_or_default()).map();
+        kept = body(db, tenant, id).await?.unwrap_or_default();
+    }
+    let query = event.query.as_deref();
+    Ok(order.line(&Inbound { method: &event.method, headers: &headers, path: &event.path, query, body: &kept }))
 }
 
 async fn column<T: sea_orm::TryGetable>(

@@ -18,6 +18,8 @@ pub struct NewPending {
     /// None for tests and forced replays.
     pub subscription_id: Option<SubscriptionId>,
     pub destination_id: DestinationId,
+    /// Its line, where the destination wants an order: see [`relay::order`].
+    pub order_key: Option<i32>,
     pub trigger: Trigger,
     /// The finished delivery that this one repeats.
     pub retry_of: Option<DeliveryId>,
@@ -30,9 +32,9 @@ pub struct NewPending {
 /// Puts a delivery into the queue, in the transaction that answers for it.
 pub async fn insert(txn: &impl ConnectionTrait, new: &NewPending) -> Result<(), DbErr> {
     let text = "INSERT INTO pending
-        (tenant_id, id, shard, due_at, event_id, subscription_id, destination_id, attempts, trigger, retry_of, size)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, 0, $8, $9, $10)";
-    let values: [Value; 10] = [
+        (tenant_id, id, shard, due_at, event_id, subscription_id, destination_id, attempts, trigger, retry_of, size, order_key)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, 0, $8, $9, $10, $11)";
+    let values: [Value; 11] = [
         new.tenant_id.uuid().into(),
         new.id.uuid().into(),
         shard_of(new.destination_id).into(),
@@ -43,6 +45,7 @@ pub async fn insert(txn: &impl ConnectionTrait, new: &NewPending) -> Result<(), 
         new.trigger.number().into(),
         new.retry_of.map(relay::id::Id::uuid).into(),
         new.size.into(),
+        new.order_key.into(),
     ];
     txn.execute_raw(Statement::from_sql_and_values(txn.get_database_backend(), text, values)).await.map(drop)
 }
@@ -60,6 +63,8 @@ pub struct Due {
     pub event_id: EventId,
     pub subscription_id: Option<SubscriptionId>,
     pub destination_id: DestinationId,
+    /// Its line, if it was accepted while the destination wanted an order.
+    pub order_key: Option<i32>,
     /// How many were made so far.
     pub attempts: i16,
     pub trigger: Trigger,
@@ -68,7 +73,7 @@ pub struct Due {
 }
 
 const COLUMNS: &str =
-    "tenant_id, id, shard, due_at, seq, event_id, subscription_id, destination_id, attempts, trigger, size";
+    "tenant_id, id, shard, due_at, seq, event_id, subscription_id, destination_id, attempts, trigger, size, order_key";
 
 impl Due {
     fn read(row: &QueryResult) -> Result<Self, DbErr> {
@@ -84,6 +89,7 @@ impl Due {
             attempts: row.try_get_by_index(8)?,
             trigger: Trigger::from_number(row.try_get_by_index(9)?),
             size: row.try_get_by_index(10)?,
+            order_key: row.try_get_by_index(11)?,
         })
     }
 }
@@ -171,17 +177,26 @@ pub async fn take_back(
     rows.iter().map(Due::read).collect()
 }
 
-/// Which destinations of a shard have parked rows: a loose index scan, one step a destination.
-pub async fn parked_destinations(db: &Database, shard: i16) -> Result<Vec<DestinationId>, DbErr> {
+/// Which destinations of a shard have parked rows, and whose they are: a loose index scan, one step a destination.
+pub async fn parked_destinations(db: &Database, shard: i16) -> Result<Vec<(TenantId, DestinationId)>, DbErr> {
     let text = "WITH RECURSIVE t(d) AS (
             SELECT (SELECT destination_id FROM pending WHERE shard = $1 AND due_at = 9223372036854775807
                 ORDER BY destination_id LIMIT 1)
             UNION ALL SELECT (SELECT destination_id FROM pending WHERE shard = $1 AND due_at = 9223372036854775807
-                AND destination_id > t.d ORDER BY destination_id LIMIT 1) FROM t WHERE t.d IS NOT NULL)
-        SELECT d FROM t WHERE d IS NOT NULL LIMIT 10000";
+                AND destination_id > t.d ORDER BY destination_id LIMIT 1) FROM t WHERE t.d IS NOT NULL),
+        u AS (SELECT d FROM t WHERE d IS NOT NULL LIMIT 10000)
+        SELECT d, (SELECT tenant_id FROM pending WHERE shard = $1 AND due_at = 9223372036854775807
+            AND destination_id = u.d ORDER BY seq LIMIT 1) FROM u";
     let read = Statement::from_sql_and_values(db.steady.get_database_backend(), text, [shard.into()]);
     let rows = db.steady.query_all_raw(read).await?;
-    rows.iter().map(|row| Ok(row.try_get_by_index::<Uuid>(0)?.into())).collect()
+    let mut found = Vec::with_capacity(rows.len());
+    for row in &rows {
+        // None if the last of its rows ended between the two looks.
+        if let Some(tenant) = row.try_get_by_index::<Option<Uuid>>(1)? {
+            found.push((tenant.into(), row.try_get_by_index::<Uuid>(0)?.into()));
+        }
+    }
+    Ok(found)
 }
 
 /// Rows of a destination, whatever their due time, at most 1,000 of them, in the order of the line.
@@ -207,6 +222,10 @@ pub async fn of_subscription(
         db.steady.query_all_raw(Statement::from_sql_and_values(db.steady.get_database_backend(), text, values)).await?;
     rows.iter().map(Due::read).collect()
 }
+
+mod heads;
+
+pub use heads::{Head, heads, heads_of_lines};
 
 /// One row, if it is unfinished.
 pub async fn find(db: &impl ConnectionTrait, tenant: TenantId, id: DeliveryId) -> Result<Option<Due>, DbErr> {

@@ -10,6 +10,7 @@ use sea_orm::{Condition, IntoActiveModel, QueryOrder, QuerySelect};
 use crate::tenant::Limits;
 use crate::{credential, tenant};
 
+pub mod built_in;
 mod settings;
 
 pub use settings::{Allowlist, Mode, Response, Settings};
@@ -105,12 +106,15 @@ pub fn settings_column(settings: &Settings) -> String {
     serde_json::to_string(settings).expect("settings are JSON")
 }
 
-/// A tenant's source.
+/// A tenant's source, the built-in one among them.
 pub async fn find(db: &impl ConnectionTrait, tenant: TenantId, id: SourceId) -> Result<Option<Model>, DbErr> {
+    if built_in::is(tenant, id) {
+        return Ok(Some(built_in::row(tenant)));
+    }
     Entity::find_by_id((tenant.uuid(), id.uuid())).one(db).await
 }
 
-/// A tenant's source that nobody else changes until the transaction ends.
+/// A tenant's source that nobody else changes until the transaction ends; never the built-in one, which nobody changes.
 pub async fn lock(txn: &impl ConnectionTrait, tenant: TenantId, id: SourceId) -> Result<Option<Model>, DbErr> {
     Entity::find_by_id((tenant.uuid(), id.uuid())).lock_exclusive().one(txn).await
 }
@@ -147,10 +151,11 @@ pub async fn ids(db: &impl ConnectionTrait, tenant: TenantId) -> Result<Vec<Sour
 pub async fn existing(db: &impl ConnectionTrait, tenant: TenantId, ids: &[SourceId]) -> Result<Vec<SourceId>, DbErr> {
     let among = Column::Id.is_in(ids.iter().map(|id| id.uuid()));
     let rows = Entity::find().filter(Column::TenantId.eq(tenant.uuid())).filter(among).all(db).await?;
-    Ok(rows.iter().map(Model::id).collect())
+    let built_in = ids.iter().copied().filter(|id| built_in::is(tenant, *id));
+    Ok(rows.iter().map(Model::id).chain(built_in).collect())
 }
 
-/// A tenant's sources from before `before`, newest first.
+/// A tenant's sources from before `before`, newest first. The built-in one is as old as the tenant, and so the last.
 pub async fn page(
     db: &impl ConnectionTrait,
     tenant: TenantId,
@@ -159,7 +164,12 @@ pub async fn page(
 ) -> Result<Vec<Model>, DbErr> {
     let older = before.map(|id| Column::Id.lt(id.uuid()));
     let wanted = Condition::all().add(Column::TenantId.eq(tenant.uuid())).add_option(older);
-    Entity::find().filter(wanted).order_by_desc(Column::Id).limit(limit).all(db).await
+    let mut rows = Entity::find().filter(wanted).order_by_desc(Column::Id).limit(limit).all(db).await?;
+    let is_last_page = u64::try_from(rows.len()).is_ok_and(|count| count < limit);
+    if is_last_page && before.is_none_or(|before| built_in::id(tenant) < before) {
+        rows.push(built_in::row(tenant));
+    }
+    Ok(rows)
 }
 
 /// A new source.

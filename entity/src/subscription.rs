@@ -1,10 +1,16 @@
 //! Which events of which sources go to which destination.
 
+use std::collections::HashMap;
+
 use relay::event_type::Pattern;
 use relay::id::{DestinationId, SourceId, SubscriptionId, TenantId};
+use relay::order::Order;
 use sea_orm::entity::prelude::*;
 use sea_orm::{Condition, IntoActiveModel, QueryOrder, QuerySelect};
 use serde::de::DeserializeOwned;
+
+use crate::source::built_in;
+use crate::{destination, event};
 
 mod origin;
 
@@ -46,21 +52,84 @@ pub struct Rule {
     pub event_types: Vec<Pattern>,
     pub origin: Origin,
     pub enabled: bool,
+    /// Its destination's.
+    pub order: Order,
+    /// Whether its destination wants to hear of the others, too.
+    pub operational: bool,
+}
+
+/// What of an event subscriptions go by.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct About<'a> {
+    pub source: Option<SourceId>,
+    pub event_type: Option<&'a str>,
+    /// The finer type that its preset derived.
+    pub derived_type: Option<&'a str>,
+    pub request_id: Option<&'a str>,
+    /// The destination that an event of the built-in source tells of; None for every other source's.
+    pub destination: Option<DestinationId>,
+}
+
+/// Why a subscription does not want an event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unwanted {
+    Disabled,
+    /// It listens to other sources.
+    Source,
+    /// It listens to all sources, which are the built-in one only for a destination that is `operational`.
+    NotOperational,
+    /// The event tells of its own destination.
+    OwnDestination,
+    Origin,
+    EventType,
+}
+
+impl<'a> About<'a> {
+    /// An event of which no more is known.
+    #[must_use]
+    pub fn of_type(source: SourceId, event_type: &'a str) -> Self {
+        Self { source: Some(source), event_type: Some(event_type), ..Self::default() }
+    }
+
+    /// A stored event. `attributes` is its column.
+    #[must_use]
+    pub fn of(event: &'a event::Model) -> Self {
+        let is_built_in = event.source().is_some_and(|source| built_in::is(event.tenant_id.into(), source));
+        let told = || serde_json::from_str::<HashMap<String, String>>(&event.attributes).ok()?.remove("destination_id");
+        Self {
+            source: event.source(),
+            event_type: event.event_type.as_deref(),
+            derived_type: event.derived_type.as_deref(),
+            request_id: event.request_id.as_deref(),
+            destination: is_built_in.then(told).flatten().and_then(|id| id.parse().ok()),
+        }
+    }
 }
 
 impl Rule {
-    /// Whether an event of this source, type (and the finer type that its preset derived) and request is wanted.
+    /// Whether an event is wanted, as far as is known when it is accepted.
     #[must_use]
-    pub fn matches(
-        &self,
-        source: Option<SourceId>,
-        event_type: Option<&str>,
-        derived: Option<&str>,
-        request_id: Option<&str>,
-    ) -> bool {
-        let from_here = self.source_ids.as_ref().is_none_or(|ids| source.is_some_and(|source| ids.contains(&source)));
-        let is_of_type = || self.event_types.iter().any(|pattern| pattern.matches_either(event_type, derived));
-        self.enabled && from_here && self.origin.admits(request_id) && is_of_type()
+    pub fn matches(&self, about: &About<'_>) -> bool {
+        self.unwanted(about).is_none()
+    }
+
+    /// Why an event is not wanted, if it is not.
+    #[must_use]
+    pub fn unwanted(&self, about: &About<'_>) -> Option<Unwanted> {
+        let listens = |source: Option<SourceId>| match &self.source_ids {
+            None => true,
+            Some(ids) => source.is_some_and(|source| ids.contains(&source)),
+        };
+        let is_of_type = || self.event_types.iter().any(|it| it.matches_either(about.event_type, about.derived_type));
+        Some(match about.destination {
+            _ if !self.enabled => Unwanted::Disabled,
+            _ if !listens(about.source) => Unwanted::Source,
+            Some(_) if self.source_ids.is_none() && !self.operational => Unwanted::NotOperational,
+            Some(told) if told == self.destination_id => Unwanted::OwnDestination,
+            _ if !self.origin.admits(about.request_id) => Unwanted::Origin,
+            _ if !is_of_type() => Unwanted::EventType,
+            _ => return None,
+        })
     }
 }
 
@@ -90,7 +159,8 @@ impl Model {
         Origin::read(&self.origin, self.origin_wait_s)
     }
 
-    fn rule(&self) -> Result<Rule, DbErr> {
+    fn rule(&self, destinations: &HashMap<Uuid, destination::Settings>) -> Result<Rule, DbErr> {
+        let settings = destinations.get(&self.destination_id);
         Ok(Rule {
             id: self.id(),
             destination_id: self.destination(),
@@ -98,6 +168,8 @@ impl Model {
             event_types: self.patterns()?,
             origin: self.origin()?,
             enabled: self.enabled,
+            order: settings.map(|settings| settings.order.clone()).unwrap_or_default(),
+            operational: settings.is_some_and(|settings| settings.operational),
         })
     }
 }
@@ -118,10 +190,11 @@ pub fn patterns_column(patterns: &[Pattern]) -> String {
     serde_json::to_string(patterns).expect("patterns are text")
 }
 
-/// A tenant's subscriptions as they are matched, enabled or not.
+/// A tenant's subscriptions as they are matched, enabled or not, each with what its destination wants of an event.
 pub async fn rules(db: &impl ConnectionTrait, tenant: TenantId) -> Result<Vec<Rule>, DbErr> {
     let rows = Entity::find().filter(Column::TenantId.eq(tenant.uuid())).order_by_asc(Column::Id).all(db).await?;
-    rows.iter().map(Model::rule).collect()
+    let destinations = if rows.is_empty() { HashMap::new() } else { destination::settings(db, tenant).await? };
+    rows.iter().map(|row| row.rule(&destinations)).collect()
 }
 
 /// A tenant's subscription.
@@ -181,8 +254,16 @@ mod tests {
             event_types: types.iter().map(|text| text.parse().unwrap()).collect(),
             origin: Origin::WithRequestId,
             enabled,
+            order: Order::None,
+            operational: false,
         };
-        let from = |rule: &Rule, source| rule.matches(source, Some("a.b"), Some("c.d"), Some("r"));
+        let about = |source, request_id| About {
+            source,
+            event_type: Some("a.b"),
+            derived_type: Some("c.d"),
+            request_id,
+            destination: None,
+        };
         for (rule, source, wanted) in [
             (rule(None, &["*"], true), Some(here), true),
             (rule(None, &["*"], true), None, true),
@@ -196,8 +277,8 @@ mod tests {
             (rule(None, &["a"], true), Some(here), false),
             (rule(None, &[], true), Some(here), false),
         ] {
-            assert_eq!(from(&rule, source), wanted, "{rule:?} {source:?}");
-            assert!(!rule.matches(source, Some("a.b"), Some("c.d"), None), "without a request: {rule:?} {source:?}");
+            assert_eq!(rule.matches(&about(source, Some("r"))), wanted, "{rule:?} {source:?}");
+            assert!(!rule.matches(&about(source, None)), "without a request: {rule:?} {source:?}");
         }
     }
 

@@ -17,8 +17,9 @@ pub fn verdict(verification: &Verification, sent: &Sent, keys: &Keys) -> Result<
 }
 
 static NOBODY: LazyLock<Remote> = LazyLock::new(|| {
-    let settings = EgressSettings { allow: Vec::new(), ports: vec![443], http: false };
-    let egress = Egress::new(Arc::new(Guard::new(&settings, Vec::new())), Arc::new(NoNames));
+    let settings =
+        EgressSettings { allow: Vec::new(), ports: vec![443], http: false, proxy: None, addresses: Vec::new() };
+    let egress = Egress::new(&settings, Arc::new(Guard::new(&settings, Vec::new())), Arc::new(NoNames));
     Remote::new(Arc::new(egress.expect("the client opens")), Clock::start())
 });
 

@@ -9,9 +9,21 @@ use crate::dialect;
 pub(crate) struct Migration;
 
 const TABLES: &str = "
--- settings: JSON, see entity::destination::Settings. tls_key: sealed; null without a client certificate.
+-- settings: JSON, see entity::destination::Settings. tls: JSON, see entity::destination::Tls; tls_key: sealed; null without.
 ALTER TABLE destination ADD COLUMN settings text NOT NULL DEFAULT '{}';
+ALTER TABLE destination ADD COLUMN tls text;
 ALTER TABLE destination ADD COLUMN tls_key text;
+
+-- Destinations that fail, since when without a success. Written at the first failure and at the next success only.
+CREATE TABLE health (
+    tenant_id {uuid} NOT NULL,
+    destination_id {uuid} NOT NULL,
+    shard smallint NOT NULL,
+    failing_since bigint NOT NULL,
+    PRIMARY KEY (tenant_id, destination_id)
+);
+-- Read when a shard is taken over. One entry a failing destination.
+CREATE INDEX health_shard ON health (shard);
 ";
 
 #[async_trait::async_trait]

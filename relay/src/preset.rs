@@ -18,6 +18,7 @@ mod generic;
 mod github;
 mod gitlab;
 mod hookdeck;
+mod hookyard;
 mod intercom;
 mod linear;
 mod mailgun;
@@ -173,7 +174,10 @@ pub struct EventType {
 /// The preset of whoever has none.
 pub static GENERIC: &Preset = &generic::PRESET;
 
-/// All presets, by name.
+/// The preset of the source that every tenant has built in: no other source can have it.
+pub static BUILT_IN: &Preset = &hookyard::PRESET;
+
+/// All presets that a source can have, by name.
 static ALL: [&Preset; 36] = [
     &bitbucket::PRESET,
     &cloudevents::PRESET,
@@ -213,15 +217,15 @@ static ALL: [&Preset; 36] = [
     &zoom::PRESET,
 ];
 
-/// All presets, in the order of their names.
+/// All presets that a source can have, in the order of their names.
 pub fn all() -> impl Iterator<Item = &'static Preset> {
     ALL.iter().copied()
 }
 
-/// The preset of this name.
+/// The preset of this name; also the built-in one.
 #[must_use]
 pub fn find(name: &str) -> Option<&'static Preset> {
-    all().find(|preset| preset.name == name)
+    all().chain([BUILT_IN]).find(|preset| preset.name == name)
 }
 
 impl Preset {

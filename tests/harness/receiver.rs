@@ -32,6 +32,12 @@ pub struct Request {
 }
 
 impl Request {
+    /// When it was signed, in seconds since 1970 by the clock of the test.
+    #[must_use]
+    pub fn signed_at(&self) -> i64 {
+        self.one("webhook-timestamp").parse().unwrap()
+    }
+
     #[must_use]
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(header, _)| header == name).map(|(_, value)| value.as_str())
@@ -58,6 +64,8 @@ struct Inner {
     published: Mutex<BTreeMap<String, Bytes>>,
     requests: Mutex<Vec<Request>>,
     arrived: watch::Sender<usize>,
+    /// Requests that are not answered yet, and the most there ever were.
+    unanswered: Mutex<(usize, usize)>,
     released: watch::Sender<bool>,
     server: Mutex<Option<JoinHandle<()>>>,
 }
@@ -91,6 +99,7 @@ impl Receiver {
             published: Mutex::default(),
             requests: Mutex::default(),
             arrived: watch::Sender::new(0),
+            unanswered: Mutex::default(),
             released: watch::Sender::new(false),
             server: Mutex::new(None),
         }))
@@ -153,6 +162,20 @@ impl Receiver {
         *self.0.arrived.borrow()
     }
 
+    /// The most requests that were unanswered at a time. One whose sender goes away is none any more.
+    #[must_use]
+    pub fn most_at_once(&self) -> usize {
+        self.0.unanswered.lock().unwrap().1
+    }
+
+    /// The event ids in the order of their first arrivals.
+    #[must_use]
+    pub fn order(&self) -> Vec<String> {
+        let mut seen = BTreeSet::new();
+        let ids = self.requests().into_iter().map(|request| request.one("webhook-id").to_owned());
+        ids.filter(|id| seen.insert(id.clone())).collect()
+    }
+
     /// The event ids that have arrived, without repeats.
     #[must_use]
     pub fn ids(&self) -> BTreeSet<String> {
@@ -194,6 +217,7 @@ impl Receiver {
         let headers = head.headers.iter().map(|(name, value)| (name.to_string(), text(value))).collect();
         let (method, path) = (head.method.to_string(), head.uri.to_string());
         let reply = self.reply_at(&path);
+        let _unanswered = Unanswered::count(&self.0);
         self.0.requests.lock().unwrap().push(Request { method, path, headers, body, at: Instant::now(), sender });
         self.0.arrived.send_modify(|count| *count += 1);
         if reply.held {
@@ -202,6 +226,24 @@ impl Receiver {
         let builder = hyper::Response::builder().status(reply.status);
         let builder = reply.headers.iter().fold(builder, |builder, (name, value)| builder.header(name, value));
         Ok(builder.body(Full::new(reply.body)).unwrap())
+    }
+}
+
+/// One request that is not answered yet.
+struct Unanswered<'a>(&'a Inner);
+
+impl<'a> Unanswered<'a> {
+    fn count(inner: &'a Inner) -> Self {
+        let mut unanswered = inner.unanswered.lock().unwrap();
+        unanswered.0 += 1;
+        unanswered.1 = unanswered.1.max(unanswered.0);
+        Self(inner)
+    }
+}
+
+impl Drop for Unanswered<'_> {
+    fn drop(&mut self) {
+        self.0.unanswered.lock().unwrap().0 -= 1;
     }
 }
 

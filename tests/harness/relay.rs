@@ -121,6 +121,18 @@ impl Relay {
         worker.unwrap_or_else(|| panic!("{sender} is an end of none of the workers' connections"))
     }
 
+    /// What the workers count under this name, all together.
+    pub async fn counted(&self, name: &str) -> u64 {
+        let mut sum = 0;
+        for worker in &self.workers {
+            let page = Client::of(worker).operations("/metrics").await.text();
+            let line = page.lines().find(|line| line.strip_prefix(name).is_some_and(|rest| rest.starts_with(' ')));
+            let line = line.unwrap_or_else(|| panic!("no {name} in\n{page}"));
+            sum += line.rsplit(' ').next().unwrap().parse::<u64>().unwrap();
+        }
+        sum
+    }
+
     /// Lets time pass in steps until it is so, for what waits on times that are not known (a breaker, a jitter).
     /// The steps are far apart, since each may cost the workers their leases.
     pub async fn pass_time_until<T>(&self, what: &str, mut check: impl AsyncFnMut() -> Option<T>) -> T {

@@ -26,6 +26,13 @@ pub struct Destination {
     pub created: Value,
 }
 
+impl Destination {
+    /// Below its tenant.
+    pub fn path(&self) -> String {
+        format!("/destinations/{}", self.id)
+    }
+}
+
 impl Tenant {
     /// A new one, whose slug begins with a name and is like no other.
     pub async fn create(operator: &Client, name: &str) -> Self {
@@ -107,6 +114,13 @@ impl Tenant {
     pub async fn destination_tried(&self, receiver: &Receiver, schedule_s: &[u64]) -> Destination {
         let retry = json!({ "schedule_s": schedule_s });
         self.destination_of(json!({ "name": "out", "url": receiver.url(), "retry": retry })).await
+    }
+
+    /// A destination at a receiver, with what else it is told.
+    pub async fn destination_with(&self, receiver: &Receiver, told: Value) -> Destination {
+        let mut fields = json!({ "name": "out", "url": receiver.url() });
+        fields.as_object_mut().unwrap().extend(told.as_object().unwrap().clone());
+        self.destination_of(fields).await
     }
 
     pub async fn destination_of(&self, fields: Value) -> Destination {

@@ -15,13 +15,15 @@ use relay::clock::Clock;
 use relay::egress::{Egress, Response, SendError};
 use relay::id::DestinationId;
 use relay::keyring::Keyring;
-use relay::retry::{GivenUp, RetryPolicy};
+use relay::retry::GivenUp;
+use relay::stored;
 
 mod exchange;
 
 use crate::lease::Leases;
 use crate::opened::{Opened, OpenedCache, Unopened};
 use crate::outcome::{self, Judged, Next, Unanswered};
+use crate::schedule::breaker::Sign;
 use crate::schedule::{Ended, Start};
 use crate::token::Tokens;
 
@@ -89,7 +91,14 @@ impl Sender {
             Err(Unsent::Ended(ended)) => ended,
             Err(Unsent::Fault(fault)) => {
                 tracing::error!(error = &fault as &dyn std::error::Error, "an attempt was put off");
-                if matches!(fault, Fault::Unopened(..)) { Ended::Stuck } else { Ended::Aborted }
+                match fault {
+                    // Who tests wants to know now.
+                    Fault::Unopened(..) if is_test(start) => {
+                        failed("the destination cannot be used: a fault of the relay")
+                    }
+                    Fault::Unopened(..) => Ended::Stuck,
+                    Fault::Configuration(_) | Fault::OwnRequests(_) => Ended::Aborted,
+                }
             }
         }
     }
@@ -101,7 +110,7 @@ impl Sender {
             self.configuration.destination(due.tenant_id, due.destination_id).await.map_err(Fault::Configuration)?;
         let Some(destination) = found else { return Err(cancelled("destination deleted").into()) };
         let origin = self.origin(due).await?;
-        if destination.state() != destination::State::Active {
+        if !may_be_sent(start, &destination) {
             return Err(Ended::Held.into());
         }
         let Some(work) = work else { return Err(failed("payload expired").into()) };
@@ -157,7 +166,7 @@ impl Sender {
         tracing::debug!(outcome = name(judged.outcome), status = judged.status, "attempted");
         let keep = judged.outcome != Outcome::Delivered || errand.opened.settings.keep_responses;
         let log = log(start, (at, began.elapsed()), &judged, result.ok(), keep);
-        follow(&judged, &errand.destination.retry_policy(), log, now)
+        follow(errand, &judged, log, now)
     }
 
     /// A fault of ours, or the fence.
@@ -181,16 +190,37 @@ fn is_judged(due: &Due, origin: Origin) -> bool {
     matches!(origin, Origin::NotMine { .. }) && due.attempts == 0 && !is_wanted_anyway
 }
 
-fn follow(judged: &Judged, policy: &RetryPolicy, log: AttemptLog, now: i64) -> Ended {
-    let attempts = u32::from(log.number.unsigned_abs());
-    match outcome::next(judged, policy, attempts, dice()) {
-        Next::Delivered => Ended::Finished { state: State::Delivered, reason: None, last: Some(log) },
+/// A paused or disabled destination gets nothing but tests, and probes where failures disabled it.
+fn may_be_sent(start: &Start, destination: &destination::Model) -> bool {
+    match destination.state() {
+        destination::State::Active => true,
+        destination::State::Paused => is_test(start),
+        destination::State::Disabled => is_test(start) || start.is_probe,
+    }
+}
+
+/// Asked for by a person, made once, and no sign of anything.
+fn is_test(start: &Start) -> bool {
+    start.due.trigger == Trigger::Test
+}
+
+fn follow(errand: &Errand<'_>, judged: &Judged, log: AttemptLog, now: i64) -> Ended {
+    let (start, attempts) = (errand.start, u32::from(log.number.unsigned_abs()));
+    let sign = if is_test(start) { Sign::None } else { outcome::sign(judged) };
+    let failed = |reason: String, last| Ended::Finished { state: State::Failed, reason: Some(reason), last, sign };
+    match outcome::next(judged, &errand.destination.retry_policy(), attempts, dice()) {
+        Next::Delivered => Ended::Finished { state: State::Delivered, reason: None, last: Some(log), sign },
+        _ if is_test(start) => failed("the test failed".to_owned(), Some(log)),
+        // A probe that finds nothing new was no attempt.
+        _ if start.is_probe => Ended::Held,
+        _ if judged.status == Some(outcome::GONE) => Ended::Gone { last: log },
         Next::Wait(wait) => Ended::Again {
             due_at: now + i64::try_from(wait.as_millis()).unwrap_or(i64::MAX / 2),
             last: log,
             overloaded: outcome::is_overload(judged),
+            sign,
         },
-        Next::GiveUp(why) => Ended::Finished { state: State::Failed, reason: Some(given_up(why)), last: Some(log) },
+        Next::GiveUp(why) => failed(given_up(why), Some(log)),
     }
 }
 
@@ -219,7 +249,7 @@ fn log(
         status: judged.status.and_then(|status| i16::try_from(status).ok()),
         error: judged.error.as_deref().map(plain),
         remote_address,
-        response_headers: headers.map(|headers| latin_1(&headers)),
+        response_headers: headers.map(|headers| stored::column(&headers)),
         response_body: body.map(|body| body.to_vec()),
         keep,
     }
@@ -230,30 +260,26 @@ fn plain(error: &str) -> String {
     error.chars().filter(|letter| !letter.is_control()).take(LONGEST_ERROR).collect()
 }
 
-/// Headers as they are stored: a JSON array of pairs, each byte of a value as the letter of that number.
-fn latin_1(headers: &[(String, Vec<u8>)]) -> String {
-    let pairs: Vec<(&str, String)> = headers
-        .iter()
-        .map(|(name, value)| (name.as_str(), value.iter().map(|byte| char::from(*byte)).collect()))
-        .collect();
-    serde_json::to_string(&pairs).expect("strings serialise")
-}
-
 /// Which attempt this is, counted from 1.
 fn number(start: &Start) -> u32 {
     u32::from(start.due.attempts.unsigned_abs()) + 1
 }
 
 fn cancelled(reason: &str) -> Ended {
-    Ended::Finished { state: State::Cancelled, reason: Some(reason.into()), last: None }
+    unsent(State::Cancelled, reason)
 }
 
 fn filtered(reason: &str) -> Ended {
-    Ended::Finished { state: State::Filtered, reason: Some(reason.into()), last: None }
+    unsent(State::Filtered, reason)
 }
 
 fn failed(reason: &str) -> Ended {
-    Ended::Finished { state: State::Failed, reason: Some(reason.into()), last: None }
+    unsent(State::Failed, reason)
+}
+
+/// The end of a delivery that was not sent this time.
+fn unsent(state: State, reason: &str) -> Ended {
+    Ended::Finished { state, reason: Some(reason.into()), last: None, sign: Sign::None }
 }
 
 /// Begins all counters at nought, so that a scraper sees them before the first attempt.

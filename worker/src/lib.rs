@@ -43,6 +43,7 @@ impl Worker {
     pub async fn run(self, stop: CancellationToken) {
         deliver::begin_counting();
         relay::egress::begin_counting();
+        schedule::breaker::begin_counting();
         let Some(_role) = role::take(self.role.as_deref(), &stop).await else { return };
         let id = relay::id::EventId::at(self.clock.now()).uuid();
         let leases = lease::Leases::new(self.clock.clone());

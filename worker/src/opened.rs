@@ -64,7 +64,7 @@ impl Opened {
         Ok(Self {
             auth: destination::open_auth(keyring, row).map_err(Unopened::Sealed)?,
             signers: Signers::open(keyring, row).map_err(Unopened::Sealed)?,
-            tls: destination::open_tls(keyring, row, &settings).map_err(Unopened::Tls)?,
+            tls: destination::open_tls(keyring, row).map_err(Unopened::Tls)?,
             settings,
         })
     }

@@ -6,6 +6,7 @@ use entity::attempt::Outcome;
 use relay::egress::{Response, SendError};
 use relay::retry::{Failure, GivenUp, RetryPolicy, parse_retry_after};
 
+use crate::schedule::breaker::Sign;
 use crate::token::NoToken;
 
 /// Why there is no answer.
@@ -81,6 +82,23 @@ pub(crate) fn next(judged: &Judged, policy: &RetryPolicy, attempts: u32, jitter:
     policy.wait_after(attempts, &failure, judged.retry_after, jitter).map_or_else(Next::GiveUp, Next::Wait)
 }
 
+/// The receiver says that it is gone for good (RFC 9110, 15.5.11).
+pub(crate) const GONE: u16 = 410;
+
+/// What it says of the destination.
+#[must_use]
+pub(crate) fn sign(judged: &Judged) -> Sign {
+    let ill = |timed_out| Sign::Ill { timed_out, quiet: None };
+    match (judged.outcome, judged.status) {
+        (Outcome::Delivered, _) => Sign::Well,
+        (Outcome::TimedOut, _) => ill(true),
+        (Outcome::Unreachable | Outcome::Unauthorized, _) => ill(false),
+        (Outcome::Rejected, Some(429 | 503)) => Sign::Ill { timed_out: false, quiet: judged.retry_after },
+        (Outcome::Rejected, Some(408 | 425 | 500..)) => ill(false),
+        (Outcome::Rejected | Outcome::Refused, _) => Sign::Refusal,
+    }
+}
+
 /// Whether the receiver asks for less at a time.
 #[must_use]
 pub(crate) fn is_overload(judged: &Judged) -> bool {
@@ -148,6 +166,39 @@ mod tests {
         assert_eq!(next(&judged, &policy, 2, 0.5), Next::GiveUp(GivenUp::Exhausted));
         let judged = judge(&response(204, None), 0).unwrap();
         assert_eq!(next(&judged, &policy, 2, 0.5), Next::Delivered);
+    }
+
+    #[test]
+    fn an_answer_says_how_the_destination_is() {
+        let ill = |timed_out, quiet: Option<u64>| Sign::Ill { timed_out, quiet: quiet.map(Duration::from_secs) };
+        for (status, retry_after, expected) in [
+            (200, None, Sign::Well),
+            (302, None, Sign::Refusal),
+            (400, Some("7"), Sign::Refusal),
+            (401, None, Sign::Refusal),
+            (407, None, Sign::Refusal),
+            (408, None, ill(false, None)),
+            (410, None, Sign::Refusal),
+            (425, None, ill(false, None)),
+            (429, None, ill(false, None)),
+            (429, Some("7"), ill(false, Some(7))),
+            (430, None, Sign::Refusal),
+            (499, None, Sign::Refusal),
+            (500, Some("7"), ill(false, None)),
+            (503, Some("7"), ill(false, Some(7))),
+            (599, None, ill(false, None)),
+        ] {
+            assert_eq!(sign(&judge(&response(status, retry_after), 0).unwrap()), expected, "{status} {retry_after:?}");
+        }
+        for (error, expected) in [
+            (Unanswered::Send(SendError::TimedOut), ill(true, None)),
+            (Unanswered::Send(SendError::Unreachable("w".into())), ill(false, None)),
+            (Unanswered::Send(SendError::Refused(Refusal::LeadsInside)), Sign::Refusal),
+            (NoToken::Denied("w".into()).into(), ill(false, None)),
+        ] {
+            let told = error.to_string();
+            assert_eq!(sign(&judge(&Err(error), 0).unwrap()), expected, "{told}");
+        }
     }
 
     #[test]

@@ -9,12 +9,13 @@ use entity::change::Changed;
 use entity::command::Command;
 use entity::configuration::News;
 use entity::finish::{Fate, Write};
-use entity::pending::Due;
+use entity::health::Turn;
+use entity::pending::{Due, Head};
 use entity::shard::Lease;
 use entity::wake::Wake;
-use entity::{Database, DbErr};
+use entity::{Database, DbErr, destination};
 use relay::clock::Clock;
-use relay::id::{DeliveryId, DestinationId};
+use relay::id::{DestinationId, TenantId};
 use tokio::sync::{broadcast, mpsc};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -24,12 +25,16 @@ use uuid::Uuid;
 use crate::deliver::Sender;
 use crate::lease::Leases;
 use crate::reader::{Page, Reader};
+use crate::schedule::asking::{Probe, Question};
+use crate::schedule::lanes::Wanted;
 use crate::schedule::line::Reading;
 use crate::schedule::tickets::Ticket;
-use crate::schedule::{Ended, Schedule};
+use crate::schedule::{Ended, Schedule, Start};
 
+mod asking;
 mod commands;
 mod hand_over;
+mod health;
 mod reading;
 mod sending;
 mod writing;
@@ -52,10 +57,22 @@ pub(crate) enum Message {
     Loaded(Page, Result<Vec<Due>, DbErr>),
     /// Parked rows of a destination.
     TookBack(DestinationId, Reading, Ticket, Result<Vec<Due>, DbErr>),
-    /// Destinations of a shard that have parked rows.
-    Discovered(Lease, Vec<DestinationId>),
+    /// Who is first in these lines.
+    Headed(Wanted, Ticket, Result<Vec<(Head, Due)>, DbErr>),
+    /// Destinations of a shard that have parked rows, and whose they are.
+    Discovered(Lease, Vec<(TenantId, DestinationId)>),
+    /// What a destination wants.
+    Answered(Question, Result<Option<Arc<destination::Model>>, DbErr>),
+    /// The oldest row of a disabled destination.
+    Oldest(Probe, Result<Option<Due>, DbErr>),
+    /// Which destinations of a shard fail, and since when.
+    Recalled(Lease, Vec<(DestinationId, i64)>),
+    /// It was written which began to fail and which are well, or not.
+    Turned(Vec<Turn>, Result<(), DbErr>),
+    /// A destination was disabled or healed, or it was not to be.
+    Stepped(DestinationId),
     /// An attempt ended.
-    Ended(DeliveryId, Lease, Ended),
+    Ended(Start, Ended),
     /// A batch was written, or not.
     Written(Vec<Write>, Result<Vec<Fate>, DbErr>),
     /// Commands of the api.
@@ -72,8 +89,6 @@ pub(crate) enum Message {
 const BATCH: usize = 256;
 /// Payloads read in one statement.
 const FETCH: usize = 64;
-/// Reads of parked rows at a time.
-const TAKE_BACKS: usize = 4;
 /// After a fault of our own, so long nothing is tried; while it lasts, longer each time, up to the longest: a database or
 /// a proxy that comes back should not meet everything at once, nor wait long for us.
 const BREATH: Duration = Duration::from_millis(200);
@@ -109,8 +124,11 @@ pub(crate) struct State {
     busy: commands::Busy,
     /// The database took no write the last time: nothing more is sent that could not be written down.
     cannot_write: bool,
-    /// Reads of parked rows that are under way.
+    /// Reads that are under way: of parked rows, of who is first in line, of what destinations want.
     taking_back: usize,
+    reading_heads: usize,
+    asking: usize,
+    health: health::Health,
     handing_over: Option<Lease>,
     writing: bool,
     batch: usize,
@@ -133,6 +151,9 @@ impl State {
             busy: commands::Busy::default(),
             cannot_write: false,
             taking_back: 0,
+            reading_heads: 0,
+            asking: 0,
+            health: health::Health::default(),
             handing_over: None,
             writing: false,
             batch: BATCH,
@@ -159,7 +180,7 @@ impl Owner {
                     self.stop();
                     deadline = Some(Instant::now() + DRAIN);
                 }
-                () = tokio::time::sleep_until(next_look) => {}
+                () = tokio::time::sleep_until(next_look) => self.tell_the_time(),
             }
             for _ in 0..BATCH {
                 let Ok(message) = self.inbox.try_recv() else { break };
@@ -174,10 +195,23 @@ impl Owner {
 
     fn next_look(&self) -> Instant {
         let commands = self.state.commanded_at + COMMANDS_EVERY;
-        self.state.reader.next_look().min(commands).max(Instant::now() + Duration::from_millis(1))
+        let look = self.state.reader.next_look().min(commands).min(self.next_start().unwrap_or(commands));
+        look.max(Instant::now() + Duration::from_millis(1))
+    }
+
+    /// When something may start that waits only for its time.
+    fn next_start(&self) -> Option<Instant> {
+        let at = self.state.schedule.next_start().filter(|_| self.state.can_write_down() && !self.state.stopping)?;
+        let start = Instant::now() + at.saturating_sub(self.clock.boot());
+        Some(start.max(self.state.not_before))
+    }
+
+    fn tell_the_time(&mut self) {
+        self.state.schedule.at(self.clock.boot(), self.clock.now());
     }
 
     fn hear(&mut self, message: Message) {
+        self.tell_the_time();
         let state = &mut self.state;
         match message {
             Message::Acquired(lease, asked_at) => self.acquired(lease, asked_at),
@@ -197,8 +231,14 @@ impl Owner {
                 let rows = rows.map_err(|error| fault(&error, "parked rows were not read")).ok();
                 state.schedule.took_back(destination, reading, ticket, rows);
             }
+            Message::Headed(wanted, ticket, found) => self.headed(wanted, ticket, found),
             Message::Discovered(lease, destinations) => self.discovered(lease, destinations),
-            Message::Ended(id, lease, ended) => self.ended(id, lease, ended),
+            Message::Answered(question, found) => self.answered(question, found),
+            Message::Oldest(probe, found) => self.probe(probe, found),
+            Message::Recalled(lease, failing) => self.recalled(lease, failing),
+            Message::Turned(turns, result) => self.turned(&turns, result),
+            Message::Stepped(destination) => self.stepped(destination),
+            Message::Ended(start, ended) => self.ended(&start, ended),
             Message::Written(batch, fates) => self.written(batch, fates),
             Message::Commands(commands) => self.commands(commands),
             Message::CommandRows(command, rows) => self.command_rows(command, rows),
@@ -210,12 +250,19 @@ impl Owner {
     fn act(&mut self) {
         let now = Instant::now();
         self.write(now);
+        self.write_turns(now);
         self.finish_hand_over();
         if self.state.stopping {
             return;
         }
+        self.tell_the_time();
+        if now >= self.state.not_before {
+            self.ask();
+            self.read_heads();
+        }
         if now >= self.state.not_before && self.state.can_write_down() {
             self.start();
+            self.look_for_probes();
         }
         self.take_back();
         self.read(now);
@@ -225,17 +272,19 @@ impl Owner {
         }
         if now >= self.state.discovered_at + DISCOVER_EVERY {
             self.state.discovered_at = now;
-            self.state.schedule.reopen_stuck();
+            self.state.schedule.ask_the_stuck();
+            self.state.schedule.retire_all();
             self.leases.held().into_iter().for_each(|lease| self.discover(lease));
         }
     }
 
-    /// The shard is held from here on, and not a moment before its old memory is gone.
+    /// The shard is held from here on, and not a moment before its old memory is gone. It is read once it is known how its
+    /// destinations are.
     fn acquired(&mut self, lease: Lease, asked_at: Duration) {
         self.state.forget(lease.shard);
         self.leases.hold(lease, asked_at);
-        self.state.reader.restart(lease.shard);
-        self.discover(lease);
+        self.state.schedule.hold(lease.shard);
+        self.recall(lease);
     }
 
     /// The shard is not ours any more under this epoch; it may be again under a newer one.
@@ -247,9 +296,15 @@ impl Owner {
 
     fn changed(&mut self, changed: &Result<News, broadcast::error::RecvError>) {
         match changed {
-            Ok(News::Changed(Changed::Destination(id))) => self.state.schedule.reopen(*id),
+            Ok(News::Changed(Changed::Destination(id))) => {
+                self.state.schedule.ask_again(*id);
+                self.recall_if_failing(*id);
+            }
             Ok(News::Changed(_)) => {}
-            Ok(News::Everything) | Err(_) => self.state.schedule.reopen_all(),
+            Ok(News::Everything) | Err(_) => {
+                self.state.schedule.ask_all();
+                self.leases.held().into_iter().for_each(|lease| self.recall(lease));
+            }
         }
     }
 }
@@ -261,6 +316,7 @@ impl State {
         self.reader.forget(shard);
         self.aside.retain(|write| write.row.shard != shard);
         self.busy.forget(shard);
+        self.health.forget(shard);
     }
 
     /// What is sent now could be lost to a crash until it is written: so only a little of it may wait.

@@ -213,6 +213,7 @@ mod tests {
             event_id: EventId::from(id),
             subscription_id: None,
             destination_id: DestinationId::from(id),
+            order_key: None,
             attempts: 0,
             trigger: Trigger::Event,
             size: 0,

@@ -8,12 +8,12 @@ use http::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue, USER_AGENT
 use relay::header::{self, Said};
 use relay::id::{EventId, SubscriptionId};
 use relay::signature;
+use relay::stored::Headers;
 use secrecy::{ExposeSecret, SecretString};
 
 mod passed_on;
 
 use crate::opened::Opened;
-use passed_on::Stored;
 
 /// What a request says besides the event's own words.
 #[derive(Debug, Clone)]
@@ -34,8 +34,8 @@ pub(crate) struct Facts {
 /// what a token endpoint gave for it.
 #[must_use]
 pub(crate) fn headers(work: &Work, facts: &Facts, opened: &Opened, token: Option<&SecretString>) -> HeaderMap {
-    let stored = Stored::read(&work.headers);
-    let mut headers = stored.passed_on(&facts.passed_on, opened.settings.signing);
+    let stored = Headers::read(&work.headers);
+    let mut headers = passed_on::passed_on(&stored, &facts.passed_on, opened.settings.signing);
     let event = facts.event.to_string();
     add_custom(&mut headers, work, &event, opened);
     add_own(&mut headers, work, facts, traceparent(&stored, &id_of(facts.event), facts.span));
@@ -132,7 +132,7 @@ fn authenticate(headers: &mut HeaderMap, auth: &Auth, token: Option<&SecretStrin
 }
 
 /// The provider's trace goes on; where there is none, the event's id is one.
-fn traceparent(stored: &Stored, event: &str, span: [u8; 8]) -> String {
+fn traceparent(stored: &Headers, event: &str, span: [u8; 8]) -> String {
     let provider = stored.one("traceparent").and_then(|value| String::from_utf8(value).ok());
     let trace = provider.as_deref().and_then(trace_id).unwrap_or(event);
     format!("00-{trace}-{:016x}-01", u64::from_be_bytes(span).max(1))
@@ -305,10 +305,10 @@ mod tests {
     fn a_providers_trace_goes_on() {
         let given = r#"[["traceparent","00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"]]"#;
         assert_eq!(
-            traceparent(&Stored::read(given), "e", [0, 0, 0, 0, 0, 0, 0, 7]),
+            traceparent(&Headers::read(given), "e", [0, 0, 0, 0, 0, 0, 0, 7]),
             "00-0af7651916cd43dd8448eb211c80319c-0000000000000007-01"
         );
         let broken = r#"[["traceparent","00-0AF-1-01"]]"#;
-        assert!(traceparent(&Stored::read(broken), "e", [0; 8]).starts_with("00-e-"));
+        assert!(traceparent(&Headers::read(broken), "e", [0; 8]).starts_with("00-e-"));
     }
 }

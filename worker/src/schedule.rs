@@ -1,33 +1,38 @@
 //! Deciding what to send: everything this worker knows of its deliveries, in memory, without I/O. Whatever is here can
 //! be rebuilt from the rows.
 //!
-//! The letters are the rules of the protocol: T (tickets), B (buried until durable), E (epochs), P (parked).
+//! The letters are the rules of the protocol: T (tickets), B (buried until durable), E (epochs), F (lines in order),
+//! P (parked).
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
+use std::time::Duration;
 
+use entity::delivery::{State, Trigger};
 use entity::finish::{AttemptLog, Change, Row, Write};
-use entity::pending::Due;
+use entity::pending::{Due, Head};
 use relay::clock::NEVER;
 use relay::id::{DeliveryId, DestinationId};
 
+pub(crate) mod asking;
+pub(crate) mod breaker;
 mod commands;
+pub(crate) mod lanes;
 pub(crate) mod line;
+mod pace;
 mod parking;
+pub(crate) mod policy;
 mod ring;
 #[cfg(test)]
 mod simulation;
+mod starting;
 pub(crate) mod tickets;
 mod writing;
 
-use entity::delivery::State;
+use breaker::{Sign, Turn};
 use line::{Gate, Line};
 use ring::Ring;
 use tickets::{Ticket, Tickets};
 
-/// Requests in flight in this process.
-pub(crate) const SLOTS: usize = 2_000;
-/// Bodies in flight in this process, in bytes.
-const BODIES: usize = 64 << 20;
 /// Deliveries known in this process; beyond it nothing more is read.
 const KNOWN: usize = 100_000;
 
@@ -36,21 +41,35 @@ const KNOWN: usize = 100_000;
 pub(crate) struct Start {
     pub(crate) due: Due,
     pub(crate) epoch: i64,
+    /// It finds out whether a disabled destination is well again: if not, it was no attempt.
+    pub(crate) is_probe: bool,
 }
 
 /// How an attempt ended, as far as scheduling is concerned.
 #[derive(Debug)]
 pub(crate) enum Ended {
     /// It is over.
-    Finished { state: State, reason: Option<String>, last: Option<AttemptLog> },
+    Finished { state: State, reason: Option<String>, last: Option<AttemptLog>, sign: Sign },
     /// It failed and is tried again.
-    Again { due_at: i64, last: AttemptLog, overloaded: bool },
-    /// The destination is paused or disabled: nothing was sent.
+    Again { due_at: i64, last: AttemptLog, overloaded: bool, sign: Sign },
+    /// The destination is gone for good, as it says: it is tried again when a person says so.
+    Gone { last: AttemptLog },
+    /// The destination is paused or disabled, or a probe failed: nothing is written.
     Held,
     /// Our own fault with this one destination: it is left alone for a while.
     Stuck,
     /// Our own fault, or fenced: nothing is known to have been sent, and nothing is counted.
     Aborted,
+}
+
+impl Ended {
+    pub(crate) fn sign(&self) -> Sign {
+        match self {
+            Self::Finished { sign, .. } | Self::Again { sign, .. } => *sign,
+            Self::Gone { .. } => Sign::Refusal,
+            Self::Held | Self::Stuck | Self::Aborted => Sign::None,
+        }
+    }
 }
 
 /// What a command met.
@@ -73,10 +92,13 @@ enum Place {
         /// How many changes of destinations had been heard of when it began.
         news: u64,
         cancelled: Option<String>,
+        /// See [`Start::is_probe`].
+        is_probe: bool,
     },
     /// A change of it is queued or under way.
     Writing {
-        seq: Option<i64>,
+        /// It is only parked, and will be found so.
+        park: Option<Park>,
     },
     /// Written at the `stamp`th acknowledgement, and invisible to reads that began before `until`. `redo`: the finish,
     /// until it is known to be durable.
@@ -87,10 +109,22 @@ enum Place {
     },
 }
 
+/// How a parked row is found again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Park {
+    /// By its place in line.
+    At(i64),
+    /// It stands behind others of its line, and comes after them.
+    Behind,
+    /// By a scan for lines that are not kept in mind.
+    Unlined,
+}
+
 #[derive(Debug)]
 struct Known {
     shard: i16,
     destination: DestinationId,
+    order_key: Option<i32>,
     place: Place,
 }
 
@@ -106,19 +140,35 @@ pub(crate) struct Schedule {
     lines: HashMap<DestinationId, Line>,
     ring: Ring,
     pub(crate) tickets: Tickets,
+    /// The present by the boot-time clock, and in milliseconds since 1970.
+    now: Duration,
+    present: i64,
     /// In the order of their acknowledgements.
     buried: VecDeque<DeliveryId>,
     in_flight: usize,
     bodies: usize,
+    /// Tests of destinations: they stand in no line.
+    tests: VecDeque<(Due, i64)>,
     /// Changes that nobody has begun to write.
     writes: Vec<Write>,
     /// Acknowledgements so far, and up to which of them the database has them on disk.
     stamp: u64,
     durable: u64,
+    /// Since when each shard is ours.
+    held_since: HashMap<i16, Duration>,
     /// Shards that are being handed over: nothing starts there.
     draining: HashSet<i16>,
+    /// Destinations whose policy is to be asked for, and how often anyone was asked.
+    unasked: VecDeque<DestinationId>,
+    asks: u64,
     /// Destinations that may have parked rows and may have room for them.
     hungry: VecDeque<DestinationId>,
+    /// Rule F: lines whose head is to be read.
+    dirty: VecDeque<Head>,
+    /// Destinations that are looked at again at a time of their own.
+    alarms: BTreeSet<(Duration, DestinationId)>,
+    /// Disabled destinations, each with the time (milliseconds since 1970) of its next probe.
+    probes: BTreeSet<(i64, DestinationId)>,
     /// Destinations that are closed for a fault of ours.
     stuck: HashSet<DestinationId>,
     /// Changes of destinations heard of so far: a verdict from before one of them may be out of date.
@@ -134,18 +184,37 @@ impl Schedule {
             lines: HashMap::new(),
             ring: Ring::default(),
             tickets: Tickets::default(),
+            now: Duration::ZERO,
+            present: 0,
             buried: VecDeque::new(),
             in_flight: 0,
             bodies: 0,
+            tests: VecDeque::new(),
             writes: Vec::new(),
             stamp: 0,
             durable: 0,
+            held_since: HashMap::new(),
             draining: HashSet::new(),
+            unasked: VecDeque::new(),
+            asks: 0,
             hungry: VecDeque::new(),
+            dirty: VecDeque::new(),
+            alarms: BTreeSet::new(),
+            probes: BTreeSet::new(),
             stuck: HashSet::new(),
             news: 0,
             at_once: durable_at_once,
         }
+    }
+
+    /// It is so late now.
+    pub(crate) fn at(&mut self, now: Duration, present: i64) {
+        (self.now, self.present) = (now, present);
+    }
+
+    /// The shard is ours from now on: what its former owner sent just before is not known here.
+    pub(crate) fn hold(&mut self, shard: i16) {
+        self.held_since.insert(shard, self.now);
     }
 
     pub(crate) fn in_flight(&self) -> usize {
@@ -168,7 +237,7 @@ impl Schedule {
             Some(Place::Buried { redo: Some(write), .. }) => {
                 // Rule B: the database lost the finish. It is written again, never sent again.
                 let write = Write::clone(write);
-                self.settle(due.id, write.change, write.row);
+                self.redo(due.id, write);
             }
             Some(Place::Buried { redo: None, .. }) => {
                 self.known.remove(&due.id);
@@ -179,67 +248,45 @@ impl Schedule {
     }
 
     fn enlist(&mut self, due: Due, epoch: i64) {
-        let line =
-            self.lines.entry(due.destination_id).or_insert_with(|| Line::new(Some(due.tenant_id), due.shard, epoch));
-        line.tenant = Some(due.tenant_id);
-        let is_parked = due.due_at == NEVER;
-        if is_parked && line.gate == Gate::Closed {
-            return;
+        if due.trigger == Trigger::Test {
+            self.tests.push_back((due, epoch));
+            return self.place(&due, Place::Waiting);
         }
-        if !is_parked && !line.has_room() {
-            line.parks();
-            self.hunger(due.destination_id);
-            self.writes.push(Write { row: row(&due, epoch), change: Change::Park, command: None });
-            self.place(&due, Place::Writing { seq: Some(due.seq) });
-            return;
+        let line = self.line(&due, epoch);
+        let lane = line.lane_of(due.order_key);
+        if line.gate == Gate::Closed {
+            let park = lane.map_or(Park::At(due.seq), |_| Park::Unlined);
+            return self.park(&due, epoch, park);
+        }
+        if let Some(lane) = lane {
+            return self.stand_in(due, lane, epoch);
+        }
+        if due.due_at != NEVER && !line.has_room() {
+            return self.park(&due, epoch, Park::At(due.seq));
         }
         line.waiting.push_back(due);
         self.place(&due, Place::Waiting);
         self.ring_up(due.destination_id);
     }
 
+    /// The line of a row's destination; a new one begins by asking for its policy.
+    fn line(&mut self, due: &Due, epoch: i64) -> &mut Line {
+        let since = self.held_since.get(&due.shard).copied().unwrap_or_default();
+        let unasked = &mut self.unasked;
+        self.lines.entry(due.destination_id).or_insert_with(|| {
+            unasked.push_back(due.destination_id);
+            Line::new(due.tenant_id, due.shard, epoch, since)
+        })
+    }
+
     fn place(&mut self, due: &Due, place: Place) {
-        self.known.insert(due.id, Known { shard: due.shard, destination: due.destination_id, place });
-    }
-
-    fn ring_up(&mut self, destination: DestinationId) {
-        if let Some(line) = self.lines.get_mut(&destination)
-            && !line.ringed
-            && let Some(tenant) = line.tenant
-            && line.can_start()
-            && !self.draining.contains(&line.shard)
-        {
-            line.ringed = true;
-            self.ring.push(tenant, destination);
-        }
-    }
-
-    /// Takes what may start now: tenants in turn, a tenant's destinations in turn, within the process's limits.
-    pub(crate) fn start(&mut self) -> Vec<Start> {
-        let mut starts = Vec::new();
-        while self.in_flight < SLOTS && self.bodies < BODIES {
-            let Some(destination) = self.ring.next(SLOTS / 2) else { break };
-            let Some(line) = self.lines.get_mut(&destination) else { continue };
-            line.ringed = false;
-            if self.draining.contains(&line.shard) || !line.can_start() {
-                continue;
-            }
-            let Some(due) = line.waiting.pop_front() else { continue };
-            line.in_flight += 1;
-            let epoch = line.epoch;
-            self.in_flight += 1;
-            self.bodies += bytes(&due);
-            self.ring.started(due.tenant_id);
-            self.place(&due, Place::InFlight { due, epoch, news: self.news, cancelled: None });
-            starts.push(Start { due, epoch });
-            self.ring_up(destination);
-        }
-        starts
+        let (shard, destination, order_key) = (due.shard, due.destination_id, due.order_key);
+        self.known.insert(due.id, Known { shard, destination, order_key, place });
     }
 
     /// An attempt ended. One that is not in flight any more belongs to a shard that was lost: nothing follows.
     pub(crate) fn ended(&mut self, id: DeliveryId, epoch: i64, ended: Ended) {
-        let Some(Known { place: Place::InFlight { due, epoch: started, news, cancelled }, .. }) =
+        let Some(Known { place: Place::InFlight { due, epoch: started, news, cancelled, is_probe }, .. }) =
             self.known.get_mut(&id)
         else {
             return;
@@ -247,26 +294,30 @@ impl Schedule {
         if *started != epoch {
             return;
         }
-        let (due, news, cancelled) = (*due, *news, cancelled.take());
+        let (due, news, cancelled, is_probe) = (*due, *news, cancelled.take(), *is_probe);
         self.free(&due, epoch);
+        self.signed(&due, ended.sign());
         let change = match (ended, cancelled) {
-            (Ended::Finished { state, reason, last }, _) => {
-                if state == State::Delivered {
-                    self.with_line(due.destination_id, Line::widen);
-                }
-                Change::Finish { state, reason, last }
-            }
-            (Ended::Again { last, .. }, Some(reason)) => {
+            (Ended::Finished { state, reason, last, .. }, _) => Change::Finish { state, reason, last },
+            (Ended::Again { last, .. } | Ended::Gone { last }, Some(reason)) => {
                 Change::Finish { state: State::Cancelled, reason: Some(reason), last: Some(last) }
             }
             (Ended::Held | Ended::Stuck | Ended::Aborted, Some(reason)) => {
                 Change::Finish { state: State::Cancelled, reason: Some(reason), last: None }
             }
-            (Ended::Again { due_at, last, overloaded }, None) => {
+            (Ended::Again { due_at, last, overloaded, .. }, None) => {
                 if overloaded {
                     self.with_line(due.destination_id, Line::narrow);
                 }
                 Change::Reschedule { due_at, last }
+            }
+            (Ended::Gone { last }, None) => {
+                self.close(due.destination_id);
+                Change::Reschedule { due_at: NEVER, last }
+            }
+            // It is parked as it was.
+            (ended @ (Ended::Held | Ended::Stuck | Ended::Aborted), None) if is_probe => {
+                return self.unproven(&due, !matches!(ended, Ended::Aborted));
             }
             // Something changed since the attempt began, perhaps this very destination: it is asked again.
             (Ended::Held, None) if news != self.news => return self.again(due, epoch),
@@ -285,8 +336,27 @@ impl Schedule {
         self.in_flight -= 1;
         self.bodies -= bytes(due);
         self.ring.ended(due.tenant_id);
-        if let Some(line) = self.lines.get_mut(&due.destination_id).filter(|line| line.epoch == epoch) {
+        if let Some(line) = self.lines.get_mut(&due.destination_id).filter(|line| line.epoch == epoch)
+            && due.trigger != Trigger::Test
+        {
             line.in_flight = line.in_flight.saturating_sub(1);
+        }
+    }
+
+    /// What the attempt says of its destination.
+    fn signed(&mut self, due: &Due, sign: Sign) {
+        let now = self.now;
+        let Some(line) = self.lines.get_mut(&due.destination_id) else { return };
+        if sign == Sign::Well {
+            line.widen();
+        }
+        match line.breaker.ended(due.id, sign, now) {
+            Turn::Opened => {
+                breaker::count();
+                tracing::info!(destination.id = %due.destination_id, "a destination is left alone for a while");
+            }
+            Turn::Closed => line.go_carefully(),
+            Turn::Nothing => {}
         }
     }
 
@@ -298,8 +368,11 @@ impl Schedule {
 
     /// Puts back at the head of its line what was not sent.
     fn again(&mut self, due: Due, epoch: i64) {
-        let line =
-            self.lines.entry(due.destination_id).or_insert_with(|| Line::new(Some(due.tenant_id), due.shard, epoch));
+        if due.trigger == Trigger::Test {
+            self.tests.push_front((due, epoch));
+            return self.place(&due, Place::Waiting);
+        }
+        let line = self.line(&due, epoch);
         if line.gate == Gate::Closed {
             return self.held(due, epoch);
         }

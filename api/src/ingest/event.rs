@@ -4,9 +4,10 @@
 use bytes::Bytes;
 use entity::ingest::{NewDelivery, NewEvent};
 use entity::source::Configured;
-use entity::subscription::Rule;
+use entity::subscription::{About, Rule};
 use relay::id::{DeliveryId, EventId, SourceId};
 use relay::inbound::Inbound;
+use relay::order::Order;
 use relay::preset::Extracted;
 
 use super::{hops, sameness, stored};
@@ -19,6 +20,7 @@ pub(crate) fn of(source: &Configured, rules: &[Rule], inbound: &Inbound<'_>, bod
     let (headers, query) = (secrets.without(inbound.headers), inbound.query.map(|query| secrets.query(query)));
     let visible = Inbound { headers: &headers, query: query.as_deref(), ..*inbound };
     let said = source.extract.read(source.preset(), &visible);
+    let deliveries = matching(rules, source.source.id(), (&said, &visible), id);
     NewEvent {
         tenant_id: source.source.tenant(),
         id,
@@ -32,9 +34,9 @@ pub(crate) fn of(source: &Configured, rules: &[Rule], inbound: &Inbound<'_>, bod
         test: false,
         hops: hops(inbound.headers),
         attributes: sameness::attributes(&said),
-        headers: stored::text(&secrets.headers(inbound.headers)),
+        headers: relay::stored::column(&secrets.headers(inbound.headers)),
         dedupe: sameness::key(source, &said, &body, now),
-        deliveries: matching(rules, source.source.id(), &said, id),
+        deliveries,
         event_type: said.event_type,
         derived_type: said.derived_type,
         external_id: said.external_id,
@@ -44,15 +46,36 @@ pub(crate) fn of(source: &Configured, rules: &[Rule], inbound: &Inbound<'_>, bod
     }
 }
 
-fn matching(rules: &[Rule], source: SourceId, said: &Extracted, event: EventId) -> Vec<NewDelivery> {
-    let (event_type, derived) = (said.event_type.as_deref(), said.derived_type.as_deref());
-    let request = said.request_id.as_deref();
-    let matching = rules.iter().filter(|rule| rule.matches(Some(source), event_type, derived, request));
-    let delivery = |rule: &Rule| NewDelivery {
+fn matching<'a>(
+    rules: &'a [Rule],
+    source: SourceId,
+    (said, inbound): (&Extracted, &Inbound<'_>),
+    event: EventId,
+) -> Vec<NewDelivery> {
+    let about = About {
+        source: Some(source),
+        event_type: said.event_type.as_deref(),
+        derived_type: said.derived_type.as_deref(),
+        request_id: said.request_id.as_deref(),
+        destination: None,
+    };
+    let matching = rules.iter().filter(|rule| rule.matches(&about));
+    // Many rules may ask for the same key, and the body may be long.
+    let mut lines: Vec<(&Order, Option<i32>)> = Vec::new();
+    let mut line = |order: &'a Order| {
+        if let Some((_, line)) = lines.iter().find(|(known, _)| *known == order) {
+            return *line;
+        }
+        let line = order.line(inbound);
+        lines.push((order, line));
+        line
+    };
+    let delivery = |rule: &'a Rule| NewDelivery {
         id: DeliveryId::at(event.millis()),
         subscription_id: rule.id,
         destination_id: rule.destination_id,
-        due_at: event.millis() + rule.origin.wait_ms(request),
+        order_key: line(&rule.order),
+        due_at: event.millis() + rule.origin.wait_ms(about.request_id),
     };
     matching.map(delivery).collect()
 }

@@ -6,7 +6,9 @@ use poem::http::HeaderMap;
 use relay::place::Place;
 use relay::verification::{Jwt, Token};
 
-use super::target::{self, REDACTED};
+use relay::stored::REDACTED;
+
+use super::target;
 use super::{credentials, proof};
 
 /// Their values are secrets wherever they appear.
@@ -60,13 +62,6 @@ impl<'a> Secrets<'a> {
     }
 }
 
-/// A JSON array of pairs, each byte of a value as the letter of that number.
-pub(super) fn text(pairs: &[(String, Vec<u8>)]) -> String {
-    let letters = |value: &[u8]| value.iter().map(|byte| char::from(*byte)).collect::<String>();
-    let pairs: Vec<(&str, String)> = pairs.iter().map(|(name, value)| (name.as_str(), letters(value))).collect();
-    serde_json::to_string(&pairs).expect("strings serialise")
-}
-
 /// What the request says its body is.
 pub(super) fn content_type(headers: &HeaderMap) -> Option<String> {
     let value = headers.get("content-type")?.to_str().ok()?;
@@ -86,7 +81,7 @@ mod tests {
         headers.append("x-key", "secret".parse().unwrap());
         headers.append("x-key", "secret too".parse().unwrap());
         assert_eq!(
-            text(&Secrets { headers: vec!["X-Key"], query: Vec::new() }.headers(&headers)),
+            relay::stored::column(&Secrets { headers: vec!["X-Key"], query: Vec::new() }.headers(&headers)),
             r#"[["authorization","[redacted]"],["x-twice","1"],["x-twice","ÿ"],["x-key","[redacted]"],["x-key","[redacted]"]]"#
         );
     }

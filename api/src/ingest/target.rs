@@ -1,9 +1,7 @@
 //! Where a webhook was sent: what its path names, and its query as it is kept.
 
+use relay::stored::REDACTED;
 use url::form_urlencoded;
-
-/// In the place of a value that proves who sent the request.
-pub(super) const REDACTED: &str = "[redacted]";
 
 /// Tenant, source key and what follows, of `/in/{tenant}/{source_key}…`.
 #[must_use]

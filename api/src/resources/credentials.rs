@@ -9,6 +9,7 @@ use poem_openapi::{Object, OpenApi};
 use relay::id::{CredentialId, kind};
 
 use super::Tag;
+use super::sources::may_change;
 use crate::answer::{Created, Found, Gone};
 use crate::auth::{Access, Caller, Scope};
 use crate::error::Error;
@@ -54,6 +55,7 @@ impl Api {
         body: Input<NewCredential>,
     ) -> Result<Created<Credential>, Error> {
         let access = caller.may(Scope::Write, **tenant_id).await?;
+        may_change(&access, **source_id)?;
         // Before the transaction: hashing is slow on purpose, and nobody may wait for it.
         let prepared = body.0.prepare(&access).await?;
         let change = access.begin().await?;
@@ -127,6 +129,7 @@ impl Api {
         body: Input<CredentialPatch>,
     ) -> Result<Found<Credential>, Error> {
         let access = caller.may(Scope::Write, **tenant_id).await?;
+        may_change(&access, **source_id)?;
         let change = access.begin().await?;
         let (source, row) = locked(&access, &change, (**source_id, **credential_id)).await?;
         let before = Credential::show(access.app(), &row)?;
@@ -156,6 +159,7 @@ impl Api {
         credential_id: Path<Id<kind::Credential>>,
     ) -> Result<Gone, Error> {
         let access = caller.may(Scope::Write, **tenant_id).await?;
+        may_change(&access, **source_id)?;
         let change = access.begin().await?;
         let (source, row) = locked(&access, &change, (**source_id, **credential_id)).await?;
         let before = Credential::show(access.app(), &row)?;

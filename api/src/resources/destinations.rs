@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use entity::change::Changed;
 use entity::command::{self, Kind};
 use entity::destination::Signers;
-use entity::{destination, subscription};
+use entity::{Transaction, destination, health, subscription};
 use poem_openapi::param::Path;
 use poem_openapi::{Enum, Object, OpenApi};
 use relay::id::kind;
@@ -70,10 +70,13 @@ pub struct Destination {
     /// Whether subscriptions that listen to all sources send here what happens to the tenant's other destinations, too.
     pub operational: bool,
     pub state: DestinationState,
-    /// Why it is not active.
+    /// Why it is disabled: `gone: …` if it answered 410, `failing: …` if nothing was delivered to it for 120 hours.
     #[oai(nullable)]
     pub state_reason: Option<String>,
     pub state_since: Time,
+    /// Since when no attempt has succeeded; null while it is well. After 120 hours it is disabled.
+    #[oai(nullable)]
+    pub failing_since: Option<Time>,
     pub created_at: Time,
     /// What deliveries are signed with: shown once, in the answer that made it.
     #[oai(skip_serializing_if_is_none)]
@@ -111,10 +114,15 @@ impl From<destination::State> for DestinationState {
 }
 
 impl Destination {
-    fn show(app: &App, row: &destination::Model) -> Result<Self, Error> {
+    /// As a transaction sees it, with what is known of its health.
+    async fn of(app: &App, txn: &Transaction, row: &destination::Model) -> Result<Self, Error> {
+        Self::show(app, row, health::failing_since(txn, row.tenant(), row.id()).await?)
+    }
+
+    fn show(app: &App, row: &destination::Model, failing_since: Option<i64>) -> Result<Self, Error> {
         let (settings, signers) = (row.settings()?, Signers::open(&app.keyring, row)?);
         let headers = settings.headers.iter().map(|(name, value)| (name.clone(), value.to_string()));
-        let has_tls = settings.ca.is_some() || settings.client_certificate.is_some();
+        let destination::Tls { ca, client_certificate } = row.tls()?;
         Ok(Self {
             id: row.id().into(),
             name: row.name.clone(),
@@ -129,12 +137,13 @@ impl Destination {
             rate_limit: settings.rate_per_second.map(|per_second| DestinationRate { per_second }),
             max_in_flight: settings.max_in_flight,
             order: Order::show(&settings.order),
-            tls: has_tls.then_some(Tls { ca: settings.ca, client_certificate: settings.client_certificate }),
+            tls: row.tls.is_some().then_some(Tls { ca, client_certificate }),
             keep_responses: settings.keep_responses,
             operational: settings.operational,
             state: row.state().into(),
-            state_reason: row.state_reason.clone(),
+            state_reason: state::reason(row),
             state_since: time(row.state_since),
+            failing_since: failing_since.map(time),
             created_at: time(row.created_at),
             signing_secret: None,
         })
@@ -160,7 +169,7 @@ impl Api {
         let change = access.begin().await?;
         let (row, signers) = settings::new(&access, change.now, body.0)?;
         let row = destination::insert(&change.txn, row).await?;
-        let shown = Destination::show(access.app(), &row)?;
+        let shown = Destination::show(access.app(), &row, None)?;
         let done = Done::new("create", row.id(), Some(access.id())).after(&shown);
         let location = format!("/v1/tenants/{}/destinations/{}", access.id(), row.id());
         let secret = signers.newest().secret.expose();
@@ -181,7 +190,10 @@ impl Api {
         let app = access.app();
         let reading = query.0.paging.read(&app.keyring, format!("{}/destinations", access.id()))?;
         let rows = destination::page(&app.db.read, access.id(), reading.before, reading.rows()).await?;
-        Ok(Found::of(reading.page(rows, destination::Model::id, |row| Destination::show(app, row))?))
+        let ids: Vec<_> = rows.iter().map(destination::Model::id).collect();
+        let failing = health::failing(&app.db.read, access.id(), &ids).await?;
+        let show = |row: &destination::Model| Destination::show(app, row, failing.get(&row.id()).copied());
+        Ok(Found::of(reading.page(rows, destination::Model::id, show)?))
     }
 
     /// Get a destination
@@ -195,7 +207,8 @@ impl Api {
         let access = caller.may(Scope::Read, **tenant_id).await?;
         let row = destination::find(&access.app().db.read, access.id(), **destination_id).await?;
         let row = row.ok_or(Error::NotFound)?;
-        Ok(Found::of(Destination::show(access.app(), &row)?).version(row.version))
+        let failing_since = health::failing_since(&access.app().db.read, access.id(), row.id()).await?;
+        Ok(Found::of(Destination::show(access.app(), &row, failing_since)?).version(row.version))
     }
 
     /// Change a destination
@@ -218,12 +231,18 @@ impl Api {
         let change = access.begin().await?;
         let mut row = destination::lock(&change.txn, access.id(), **destination_id).await?.ok_or(Error::NotFound)?;
         change.expect(row.version)?;
-        let before = Destination::show(app, &row)?;
+        let (before, url) = (Destination::of(app, &change.txn, &row).await?, row.url.clone());
         settings::patch(app, &mut row, body.0)?;
+        if row.url != url {
+            // What failed was another place.
+            health::forget(&change.txn, access.id(), row.id()).await?;
+        }
         let row = destination::save(&change.txn, row).await?;
-        let shown = Destination::show(app, &row)?;
+        let shown = Destination::of(app, &change.txn, &row).await?;
         let done = Done::new("update", row.id(), Some(access.id())).before(&before).after(&shown);
-        change.commit(done.changes([Changed::Destination(row.id())]), Found::of(shown).version(row.version)).await
+        // Subscriptions are matched together with what their destination wants of an event.
+        let stale = [Changed::Destination(row.id()), Changed::Subscriptions(access.id())];
+        change.commit(done.changes(stale), Found::of(shown).version(row.version)).await
     }
 
     /// Delete a destination
@@ -244,11 +263,12 @@ impl Api {
         let change = access.begin().await?;
         let row = destination::lock(&change.txn, access.id(), **destination_id).await?.ok_or(Error::NotFound)?;
         change.expect(row.version)?;
+        let before = Destination::of(access.app(), &change.txn, &row).await?;
         subscription::delete_of(&change.txn, access.id(), row.id()).await?;
+        health::forget(&change.txn, access.id(), row.id()).await?;
         destination::delete(&change.txn, access.id(), row.id()).await?;
         command::leave(&change.txn, (access.id(), row.id()), Kind::EndDestination, row.id).await?;
         let stale = [Changed::Destination(row.id()), Changed::Subscriptions(access.id())];
-        let before = Destination::show(access.app(), &row)?;
         let done = Done::new("delete", row.id(), Some(access.id())).before(&before).changes(stale).rings();
         change.commit(done, Gone::gone()).await
     }
@@ -294,7 +314,8 @@ impl Api {
 
     /// Resume a destination
     ///
-    /// What waited is delivered, oldest first.
+    /// What waited is delivered, oldest first, slowly at first. One that was disabled begins anew: it is disabled again after
+    /// 120 hours without a success.
     #[oai(
         path = "/tenants/:tenant_id/destinations/:destination_id/resume",
         method = "post",

@@ -201,6 +201,7 @@ impl Api {
         body: Input<SourcePatch>,
     ) -> Result<Found<Source>, Error> {
         let access = caller.may(Scope::Write, **tenant_id).await?;
+        may_change(&access, **source_id)?;
         let change = access.begin().await?;
         let mut row = source::lock(&change.txn, access.id(), **source_id).await?.ok_or(Error::NotFound)?;
         change.expect(row.version)?;
@@ -224,6 +225,7 @@ impl Api {
         source_id: Path<Id<kind::Source>>,
     ) -> Result<Gone, Error> {
         let access = caller.may(Scope::Write, **tenant_id).await?;
+        may_change(&access, **source_id)?;
         let change = access.begin().await?;
         let row = source::lock(&change.txn, access.id(), **source_id).await?.ok_or(Error::NotFound)?;
         change.expect(row.version)?;
@@ -255,6 +257,7 @@ impl Api {
         body: Input<Rotation>,
     ) -> Result<Found<NewUrl>, Error> {
         let access = caller.may(Scope::Write, **tenant_id).await?;
+        may_change(&access, **source_id)?;
         url::rotate(&access, **source_id, &body.0).await
     }
 
@@ -291,8 +294,21 @@ impl Api {
     }
 }
 
+/// Refuses to change the source that every tenant has built in.
+pub(super) fn may_change(access: &Access, id: SourceId) -> Result<(), Error> {
+    if !source::built_in::is(access.id(), id) {
+        return Ok(());
+    }
+    let told = "This source is built in: it tells what happens to the tenant's destinations, and nobody changes it or posts to it.";
+    Err(Error::Conflict(told.to_owned()))
+}
+
 fn new(access: &Access, change: &Mutation<'_>, body: NewSource) -> Result<source::Model, Error> {
     let preset = known(&body.provider)?;
+    if std::ptr::eq(preset, preset::BUILT_IN) {
+        let told = "has one source in each tenant, which is built in: the last of the tenant's sources";
+        return Err(Error::field("/provider", told));
+    }
     let verification = verification(preset, body.verification.as_ref())?;
     check_reach(access, &verification)?;
     let mut settings = source::Settings { ip_allowlist: settings::published(preset), ..source::Settings::default() };

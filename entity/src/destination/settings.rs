@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use relay::header::Template;
-use relay::place::Place;
+use relay::order::Order;
 use serde::{Deserialize, Serialize};
 
 /// The column's form. Fields of a newer version are kept out of an older one: it would lose them when it writes.
@@ -23,12 +23,6 @@ pub struct Settings {
     pub max_in_flight: Option<u16>,
     #[serde(skip_serializing_if = "is_default")]
     pub order: Order,
-    /// The certificate authorities that alone are trusted, PEM.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub ca: Option<String>,
-    /// What is shown to a server that asks, PEM; its key is sealed in a column of its own.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub client_certificate: Option<String>,
     /// Whether the answers to successful attempts are kept as well.
     #[serde(skip_serializing_if = "is_default")]
     pub keep_responses: bool,
@@ -50,20 +44,6 @@ pub struct Styles {
     /// As Stripe does.
     #[serde(skip_serializing_if = "is_default")]
     pub stripe_header: bool,
-}
-
-/// In which order deliveries are made.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "mode", rename_all = "snake_case", deny_unknown_fields)]
-pub enum Order {
-    /// In any.
-    #[default]
-    None,
-    /// One after another as their events came; with a key, those whose events have the same value there.
-    Fifo {
-        #[serde(skip_serializing_if = "Option::is_none", default)]
-        key: Option<Place>,
-    },
 }
 
 fn is_default<T: Default + PartialEq>(value: &T) -> bool {

@@ -21,6 +21,7 @@ pub async fn insert(txn: &impl ConnectionTrait, new: &NewEvent) -> Result<(), Db
             event_id: new.id,
             subscription_id: Some(delivery.subscription_id),
             destination_id: delivery.destination_id,
+            order_key: delivery.order_key,
             trigger: Trigger::Event,
             retry_of: None,
             size: new.size(),

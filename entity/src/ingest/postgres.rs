@@ -39,11 +39,12 @@ WITH i AS (
 ), y AS (
     INSERT INTO payload (tenant_id, event_id, headers, body) SELECT tenant_id, id, headers, body FROM fresh
 ), p AS (
-    INSERT INTO pending (tenant_id, id, shard, due_at, event_id, subscription_id, destination_id, attempts, trigger, size)
-    SELECT d.tenant_id, d.id, d.shard, d.due_at, d.event_id, d.subscription_id, d.destination_id, 0, 0, d.size
+    INSERT INTO pending (tenant_id, id, shard, due_at, event_id, subscription_id, destination_id, attempts, trigger, size,
+        order_key)
+    SELECT d.tenant_id, d.id, d.shard, d.due_at, d.event_id, d.subscription_id, d.destination_id, 0, 0, d.size, d.order_key
     FROM unnest($23::uuid[], $24::uuid[], $25::smallint[], $26::bigint[], $27::uuid[], $28::uuid[], $29::uuid[],
-        $30::integer[]) WITH ORDINALITY
-        AS d(tenant_id, id, shard, due_at, event_id, subscription_id, destination_id, size, n)
+        $30::integer[], $32::integer[]) WITH ORDINALITY
+        AS d(tenant_id, id, shard, due_at, event_id, subscription_id, destination_id, size, order_key, n)
     JOIN e ON e.id = d.event_id ORDER BY d.n
 )
 SELECT id FROM e";
@@ -147,6 +148,7 @@ async fn insert(pool: &PgPool, events: &[&NewEvent]) -> Result<HashSet<Uuid>, Db
         .bind(delivered!(_e, d => d.destination_id.uuid()))
         .bind(delivered!(e, _d => e.size()))
         .bind(column!(e => e.attributes.as_str()))
+        .bind(delivered!(_e, d => d.order_key))
         .fetch_all(pool)
         .await
         .map_err(fault)?;

@@ -26,8 +26,9 @@ VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
 const PAYLOAD: &str = "INSERT INTO payload (tenant_id, event_id, headers, body) VALUES (?, ?, ?, ?)";
 
 const PENDING: &str = "
-INSERT INTO pending (tenant_id, id, shard, due_at, event_id, subscription_id, destination_id, attempts, trigger, size)
-VALUES (?, ?, ?, ?, ?, ?, ?, 0, 0, ?)";
+INSERT INTO pending (tenant_id, id, shard, due_at, event_id, subscription_id, destination_id, attempts, trigger, size,
+    order_key)
+VALUES (?, ?, ?, ?, ?, ?, ?, 0, 0, ?, ?)";
 
 const COUNT_REPEAT: &str = "UPDATE event SET duplicates = duplicates + 1 WHERE tenant_id = ? AND id = ?";
 
@@ -67,6 +68,7 @@ async fn accept(txn: &mut SqliteConnection, now: i64, event: &NewEvent) -> Resul
             .bind(delivery.subscription_id.uuid())
             .bind(delivery.destination_id.uuid())
             .bind(event.size())
+            .bind(delivery.order_key)
             .execute(&mut *txn)
             .await?;
     }

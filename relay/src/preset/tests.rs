@@ -22,6 +22,7 @@ fn a_preset_is_found_by_its_name_only() {
     for preset in all() {
         assert_eq!(find(preset.name).map(|found| found.title), Some(preset.title));
     }
+    assert!(find("hookyard").is_some() && !names.contains(&"hookyard"), "it is built in, and not to be had");
     for name in ["", "Ondato", "ondato "] {
         assert!(find(name).is_none(), "{name}");
     }

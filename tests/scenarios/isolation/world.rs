@@ -2,7 +2,7 @@
 
 use harness::answer::text;
 use harness::ondato::APPROVED;
-use harness::{Client, Receiver, Relay, json};
+use harness::{Client, Receiver, Relay, eventually, json};
 
 use super::ids::Ids;
 
@@ -25,6 +25,11 @@ impl World {
         let event = source.send(APPROVED).await;
         let delivery = text(&tenant.delivery_of(&event).await, "id");
         tenant.delivery_waiting(&delivery, 1).await;
+        eventually("the failure to be noted", async || {
+            let shown = tenant.get(&destination.path()).await.json(200);
+            (!shown["failing_since"].is_null()).then_some(())
+        })
+        .await;
         let ids = Ids {
             slug: tenant.slug,
             tenant: tenant.id,

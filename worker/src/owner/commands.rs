@@ -3,7 +3,6 @@
 use std::collections::HashMap;
 
 use entity::command::{self, Command, Kind};
-use entity::finish;
 use entity::pending::{self, Due};
 use entity::{Database, DbErr};
 
@@ -71,8 +70,7 @@ impl Owner {
         if rows.is_empty() {
             return self.command_done(command.id);
         }
-        let rows = rows.iter().map(|due| finish::Row { tenant_id: due.tenant_id, id: due.id, shard: due.shard, epoch });
-        match self.carry_out(&command, rows) {
+        match self.carry_out(&command, &rows, epoch) {
             // The command is deleted by the write that carries it out.
             Met::Written => {}
             Met::Nothing => self.command_done(command.id),
@@ -81,19 +79,19 @@ impl Owner {
         }
     }
 
-    fn carry_out(&mut self, command: &Command, rows: impl Iterator<Item = finish::Row>) -> Met {
+    fn carry_out(&mut self, command: &Command, rows: &[Due], epoch: i64) -> Met {
         let (schedule, now) = (&mut self.state.schedule, self.clock.now());
         let mut met = Met::Nothing;
-        for row in rows {
+        for due in rows {
             met = match command.kind {
-                Kind::Cancel => schedule.cancel(row, "cancelled by request", Some(command.id)),
-                Kind::TryNow => schedule.try_now(row, now, command.id),
+                Kind::Cancel => schedule.cancel(due, epoch, "cancelled by request", Some(command.id)),
+                Kind::TryNow => schedule.try_now(due, epoch, now, command.id),
                 Kind::EndDestination => {
-                    schedule.cancel(row, "destination deleted", None);
+                    schedule.cancel(due, epoch, "destination deleted", None);
                     Met::Later
                 }
                 Kind::EndSubscription => {
-                    schedule.cancel(row, "subscription deleted", None);
+                    schedule.cancel(due, epoch, "subscription deleted", None);
                     Met::Later
                 }
             };

@@ -2,13 +2,22 @@
 
 use entity::DbErr;
 use entity::delivery::SHARDS;
-use entity::pending::{self, Due};
+use entity::pending::{self, Due, Head};
 use entity::shard::Lease;
-use relay::id::DestinationId;
+use relay::id::{DestinationId, TenantId};
 use tokio::time::Instant;
 
-use super::{BREATH, Message, Owner, TAKE_BACKS, fault};
+use super::{BREATH, Message, Owner, fault};
 use crate::reader::Page;
+use crate::schedule::lanes::Wanted;
+use crate::schedule::line::Kind;
+use crate::schedule::tickets::Ticket;
+
+/// Reads of parked rows at a time.
+const TAKE_BACKS: usize = 4;
+/// Reads of who is first in line at a time, and lines in one of them.
+const HEAD_READS: usize = 2;
+const HEADS: usize = 64;
 
 impl Owner {
     pub(super) fn read(&mut self, now: Instant) {
@@ -20,6 +29,7 @@ impl Owner {
         let draining = self.state.handing_over.map(|lease| lease.shard);
         let shards: Vec<i16> = (0..SHARDS)
             .filter(|shard| self.leases.epoch(*shard).is_some() && Some(*shard) != draining)
+            .filter(|shard| self.state.health.is_recalled(*shard))
             .filter(|shard| !self.state.reader.is_new(*shard) || running.get(shard).is_none_or(|count| *count == 0))
             .collect();
         let present = self.clock.now();
@@ -67,10 +77,37 @@ impl Owner {
             self.state.taking_back += 1;
             let (db, outbox) = (self.db.clone(), self.outbox.clone());
             self.tracker.spawn(async move {
-                let rows = pending::take_back(&db, shard, destination, reading.after, reading.limit).await;
+                let rows = match reading.kind {
+                    Kind::Rows => pending::take_back(&db, shard, destination, reading.after, reading.limit).await,
+                    Kind::Lines => pending::heads_of_lines(&db, destination, reading.after, reading.limit).await,
+                };
                 let _ = outbox.send(Message::TookBack(destination, reading, ticket, rows));
             });
         }
+    }
+
+    /// Rule F: who is first in the lines that were marked.
+    pub(super) fn read_heads(&mut self) {
+        while self.state.reading_heads < HEAD_READS
+            && let Some((wanted, ticket)) = self.state.schedule.wanted_heads(HEADS)
+        {
+            self.state.reading_heads += 1;
+            let (db, outbox) = (self.db.clone(), self.outbox.clone());
+            self.tracker.spawn(async move {
+                let lines: Vec<_> = wanted.iter().map(|(head, _)| *head).collect();
+                let found = pending::heads(&db, &lines).await;
+                let _ = outbox.send(Message::Headed(wanted, ticket, found));
+            });
+        }
+    }
+
+    pub(super) fn headed(&mut self, wanted: Wanted, ticket: Ticket, found: Result<Vec<(Head, Due)>, DbErr>) {
+        self.state.reading_heads = self.state.reading_heads.saturating_sub(1);
+        let found = found.map_err(|error| {
+            fault(&error, "who is first in line was not read");
+            self.state.not_before = self.state.not_before.max(Instant::now() + BREATH);
+        });
+        self.state.schedule.headed(wanted, ticket, found.ok());
     }
 
     pub(super) fn discover(&self, lease: Lease) {
@@ -84,7 +121,7 @@ impl Owner {
         });
     }
 
-    pub(super) fn discovered(&mut self, lease: Lease, destinations: Vec<DestinationId>) {
+    pub(super) fn discovered(&mut self, lease: Lease, destinations: Vec<(TenantId, DestinationId)>) {
         if self.leases.epoch(lease.shard) == Some(lease.epoch) {
             for destination in destinations {
                 self.state.schedule.discovered(destination, lease.shard, lease.epoch);

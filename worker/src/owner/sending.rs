@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use entity::shard::Lease;
 use entity::{Database, work};
-use relay::id::DeliveryId;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
@@ -16,6 +15,10 @@ use crate::schedule::{Ended, Start};
 impl Owner {
     pub(super) fn start(&mut self) {
         let starts = self.state.schedule.start();
+        self.attempt(&starts);
+    }
+
+    pub(super) fn attempt(&mut self, starts: &[Start]) {
         for chunk in starts.chunks(FETCH) {
             for start in chunk {
                 *self.state.running.entry(start.due.shard).or_default() += 1;
@@ -26,21 +29,25 @@ impl Owner {
         }
     }
 
-    pub(super) fn ended(&mut self, id: DeliveryId, lease: Lease, ended: Ended) {
-        if let Some(running) = self.state.running.get_mut(&lease.shard) {
+    pub(super) fn ended(&mut self, start: &Start, ended: Ended) {
+        if let Some(running) = self.state.running.get_mut(&start.due.shard) {
             *running = running.saturating_sub(1);
         }
-        let now = Instant::now();
         match ended {
-            // What broke at the same time is one fault.
-            Ended::Aborted if now >= self.state.not_before => {
-                self.state.not_before = now + self.state.breath;
-                self.state.breath = (self.state.breath * 2).min(LONGEST_BREATH);
-            }
-            Ended::Aborted => {}
+            Ended::Aborted => self.breathe(),
             _ => self.state.breath = BREATH,
         }
-        self.state.schedule.ended(id, lease.epoch, ended);
+        self.diagnose(start, &ended);
+        self.state.schedule.ended(start.due.id, start.epoch, ended);
+    }
+
+    /// After a fault of our own. What broke at the same time is one fault.
+    pub(super) fn breathe(&mut self) {
+        let now = Instant::now();
+        if now >= self.state.not_before {
+            self.state.not_before = now + self.state.breath;
+            self.state.breath = (self.state.breath * 2).min(LONGEST_BREATH);
+        }
     }
 }
 
@@ -58,7 +65,7 @@ async fn fetch_and_attempt(
         Err(error) => {
             fault(&error, "payloads were not read; their deliveries wait");
             for start in &chunk {
-                let _ = outbox.send(Message::Ended(start.due.id, lease_of(start), Ended::Aborted));
+                let _ = outbox.send(Message::Ended(*start, Ended::Aborted));
             }
             return;
         }
@@ -68,11 +75,12 @@ async fn fetch_and_attempt(
         let (sender, outbox) = (Arc::clone(sender), outbox.clone());
         tracker.spawn(async move {
             let ended = sender.attempt(&start, work.as_ref()).await;
-            let _ = outbox.send(Message::Ended(start.due.id, lease_of(&start), ended));
+            let _ = outbox.send(Message::Ended(start, ended));
         });
     }
 }
 
-fn lease_of(start: &Start) -> Lease {
+/// Under which it began.
+pub(super) fn lease_of(start: &Start) -> Lease {
     Lease { shard: start.due.shard, epoch: start.epoch }
 }

@@ -1,51 +1,53 @@
 //! What people ask of a delivery, and shards that change hands.
 
 use entity::delivery::State;
-use entity::finish::{Change, Row, Write};
+use entity::finish::{Change, Write};
 use entity::pending::Due;
-use relay::id::{DeliveryId, DestinationId};
 
-use super::{Known, Met, Place, Schedule, bytes};
+use super::{Met, Place, Schedule, bytes, row};
 
 impl Schedule {
     /// Cancels a delivery of one of our shards; one in flight ends with its true outcome.
-    pub(crate) fn cancel(&mut self, row: Row, reason: &str, command: Option<i64>) -> Met {
-        match self.known.get_mut(&row.id).map(|known| &mut known.place) {
+    pub(crate) fn cancel(&mut self, due: &Due, epoch: i64, reason: &str, command: Option<i64>) -> Met {
+        match self.known.get_mut(&due.id).map(|known| &mut known.place) {
             Some(Place::InFlight { cancelled, .. }) => {
                 *cancelled = Some(reason.to_owned());
                 return Met::Later;
             }
             Some(Place::Writing { .. }) => return Met::Later,
             Some(Place::Buried { redo: Some(_), .. }) => return Met::Nothing,
-            Some(Place::Waiting) => self.unlist(row.id),
+            Some(Place::Waiting) => self.unlist(due),
             Some(Place::Buried { redo: None, .. }) | None => {}
         }
         let change = Change::Finish { state: State::Cancelled, reason: Some(reason.to_owned()), last: None };
-        self.command(row, change, command)
+        self.command(due, epoch, change, command)
     }
 
-    /// Makes a delivery due now, if it waits for its time.
-    pub(crate) fn try_now(&mut self, row: Row, now: i64, command: i64) -> Met {
-        match self.known.get(&row.id).map(|known| &known.place) {
+    /// Makes a delivery due now, if it waits for its time. In a line it still waits for its turn.
+    pub(crate) fn try_now(&mut self, due: &Due, epoch: i64, now: i64, command: i64) -> Met {
+        match self.known.get(&due.id).map(|known| &known.place) {
             Some(Place::Writing { .. }) => Met::Later,
             Some(Place::Buried { redo: None, .. }) | None => {
-                self.command(row, Change::BringForward { due_at: now }, Some(command))
+                self.command(due, epoch, Change::BringForward { due_at: now }, Some(command))
             }
             Some(Place::Waiting | Place::InFlight { .. } | Place::Buried { redo: Some(_), .. }) => Met::Nothing,
         }
     }
 
-    pub(super) fn command(&mut self, row: Row, change: Change, command: Option<i64>) -> Met {
-        let destination = self.known.get(&row.id).map_or_else(|| uuid_of(row.id), |known| known.destination);
-        self.known.insert(row.id, Known { shard: row.shard, destination, place: Place::Writing { seq: None } });
-        self.writes.push(Write { row, change, command });
+    fn command(&mut self, due: &Due, epoch: i64, change: Change, command: Option<i64>) -> Met {
+        // What waited for a slot keeps its line busy already.
+        if !self.known.get(&due.id).is_some_and(|known| matches!(known.place, Place::Waiting)) {
+            self.engage(due.id, due.destination_id, due.order_key);
+        }
+        self.place(due, Place::Writing { park: None });
+        self.writes.push(Write { row: row(due, epoch), change, command });
         Met::Written
     }
 
-    pub(super) fn unlist(&mut self, id: DeliveryId) {
-        let Some(known) = self.known.get(&id) else { return };
-        if let Some(line) = self.lines.get_mut(&known.destination) {
-            line.waiting.retain(|due| due.id != id);
+    fn unlist(&mut self, due: &Due) {
+        self.tests.retain(|(test, _)| test.id != due.id);
+        if let Some(line) = self.lines.get_mut(&due.destination_id) {
+            line.waiting.retain(|waiting| waiting.id != due.id);
         }
     }
 
@@ -77,12 +79,9 @@ impl Schedule {
         }
         self.known.retain(|_, known| known.shard != shard);
         self.lines.retain(|_, line| line.shard != shard);
+        self.tests.retain(|(due, _)| due.shard != shard);
+        self.held_since.remove(&shard);
         self.writes.retain(|write| write.row.shard != shard);
         self.draining.remove(&shard);
     }
-}
-
-/// A place-holder where the destination is not known and does not matter: no line has a delivery's id.
-fn uuid_of(id: DeliveryId) -> DestinationId {
-    id.uuid().into()
 }

@@ -1,71 +1,94 @@
 //! Destinations that take nothing now, or less than comes due: their rows are parked in the database and taken back in
 //! the order of the line (rules P and D).
 
+use entity::finish::{Change, Write};
 use entity::pending::Due;
 use relay::clock::NEVER;
-use relay::id::DestinationId;
+use relay::id::{DeliveryId, DestinationId, TenantId};
+use relay::order::WHOLE;
 
-use super::Schedule;
-use super::line::{Gate, Line, Reading};
+use super::line::{Gate, Kind, Line, Reading};
+use super::policy::Ordering;
 use super::tickets::Ticket;
+use super::{Park, Place, Schedule, row};
 
 /// Destinations that are looked at in one go: many may wait for room, and each look costs a little.
 const LOOKS: usize = 64;
 
 impl Schedule {
+    /// The row waits in the database, off the clock, and is found as `park` says.
+    pub(super) fn park(&mut self, due: &Due, epoch: i64, park: Park) {
+        if due.due_at == NEVER {
+            return;
+        }
+        if let Some(line) = self.lines.get_mut(&due.destination_id) {
+            match park {
+                Park::At(_) => line.parked.parks(),
+                Park::Unlined => line.scan.parks(),
+                Park::Behind => line.behind += 1,
+            }
+        }
+        self.hunger(due.destination_id);
+        self.writes.push(Write { row: row(due, epoch), change: Change::Park, command: None });
+        self.place(due, Place::Writing { park: Some(park) });
+    }
+
+    /// A park was written: its row can be found from now on.
+    pub(super) fn parked(&mut self, destination: DestinationId, order_key: Option<i32>, park: Park) {
+        let Some(line) = self.lines.get_mut(&destination) else { return };
+        match park {
+            Park::At(seq) => line.parked.parked_at(seq),
+            Park::Unlined => line.scan.parked_at(order_key.unwrap_or_default().into()),
+            Park::Behind => line.behind = line.behind.saturating_sub(1),
+        }
+        match line.lane_of(order_key) {
+            Some(lane) => self.parked_in_line(destination, lane),
+            // It stood in a line when it was parked.
+            None if !matches!(park, Park::At(_)) => line.parked.restart(),
+            None => {}
+        }
+        self.hunger(destination);
+    }
+
     /// Its destination takes nothing now: the line closes, and what waits in it is parked.
     pub(super) fn held(&mut self, due: Due, epoch: i64) {
-        self.known.remove(&due.id);
+        self.let_go(due.id);
         self.close(due.destination_id);
-        let parked = due.due_at == NEVER;
-        if !parked {
+        if due.due_at != NEVER {
             self.enlist(due, epoch);
+        }
+    }
+
+    /// Nothing is known of a row any more but what the database says.
+    pub(super) fn let_go(&mut self, id: DeliveryId) {
+        if let Some(known) = self.known.remove(&id) {
+            self.disengage(id, &known);
         }
     }
 
     pub(super) fn close(&mut self, destination: DestinationId) {
         let Some(line) = self.lines.get_mut(&destination) else { return };
         line.gate = Gate::Closed;
-        line.parked.maybe = true;
-        line.parked.after = 0;
         let (waiting, epoch) = (std::mem::take(&mut line.waiting), line.epoch);
         for due in waiting {
-            self.known.remove(&due.id);
+            self.let_go(due.id);
             self.enlist(due, epoch);
         }
     }
 
-    /// The destination's settings or state changed: it is asked anew.
-    pub(crate) fn reopen(&mut self, destination: DestinationId) {
-        self.news += 1;
-        if let Some(line) = self.lines.get_mut(&destination)
-            && line.gate == Gate::Closed
-        {
-            line.gate = Gate::Open;
-            line.parked.maybe = true;
-            line.parked.after = 0;
-            self.hunger(destination);
-            self.ring_up(destination);
-        }
-    }
-
-    /// Asks those again that were closed for a fault of ours.
-    pub(crate) fn reopen_stuck(&mut self) {
-        std::mem::take(&mut self.stuck).into_iter().for_each(|destination| self.reopen(destination));
-    }
-
-    /// Everything may have changed.
-    pub(crate) fn reopen_all(&mut self) {
-        self.news += 1;
-        let closed: Vec<_> =
-            self.lines.iter().filter(|(_, line)| line.gate == Gate::Closed).map(|(id, _)| *id).collect();
-        closed.into_iter().for_each(|destination| self.reopen(destination));
-    }
-
     /// Rule D: a destination of this shard has parked rows, whatever we knew of it.
-    pub(crate) fn discovered(&mut self, destination: DestinationId, shard: i16, epoch: i64) {
-        let line = self.lines.entry(destination).or_insert_with(|| Line::new(None, shard, epoch));
-        line.parked.maybe = true;
+    pub(crate) fn discovered(&mut self, (tenant, destination): (TenantId, DestinationId), shard: i16, epoch: i64) {
+        let since = self.held_since.get(&shard).copied().unwrap_or_default();
+        if let std::collections::hash_map::Entry::Vacant(new) = self.lines.entry(destination) {
+            new.insert(Line::new(tenant, shard, epoch, since));
+            self.unasked.push_back(destination);
+        }
+        let Some(line) = self.lines.get_mut(&destination) else { return };
+        match line.policy.map(|policy| policy.order) {
+            None | Some(Ordering::Any) => line.parked.maybe = true,
+            Some(Ordering::Keyed) => line.scan.maybe = true,
+            Some(Ordering::Whole) => self.open_lane(destination, WHOLE),
+        }
         self.hunger(destination);
     }
 
@@ -92,7 +115,8 @@ impl Schedule {
             let Some(destination) = self.hungry.pop_front() else { break };
             let Some(line) = self.lines.get_mut(&destination) else { continue };
             line.hungry = false;
-            if self.draining.contains(&line.shard) || line.gate == Gate::Closed || !line.parked.maybe {
+            let has_some = line.parked.maybe || line.scan.maybe;
+            if self.draining.contains(&line.shard) || line.gate == Gate::Closed || !has_some {
                 continue;
             }
             match line.wants() {
@@ -117,16 +141,42 @@ impl Schedule {
             return;
         }
         for due in rows.iter().flatten() {
-            self.offer(*due, reading.epoch, ticket);
+            match reading.kind {
+                Kind::Rows => self.offer(*due, reading.epoch, ticket),
+                Kind::Lines => self.found_head(*due, reading.epoch, ticket),
+            }
         }
         self.tickets.close(ticket);
         if let Some(line) = self.lines.get_mut(&destination) {
+            let parked = line.parked_of(reading.kind);
             match rows {
-                Some(rows) => line.took_back(reading, rows.last().map(|due| due.seq), rows.len()),
-                None => line.parked.reading = false,
+                Some(rows) => {
+                    let place = |due: &Due| match reading.kind {
+                        Kind::Rows => due.seq,
+                        Kind::Lines => due.order_key.unwrap_or_default().into(),
+                    };
+                    parked.took_back(reading, rows.last().map(place), rows.len());
+                }
+                None => parked.reading = false,
             }
             self.hunger(destination);
         }
         self.retire(destination);
+    }
+
+    /// A scan for lines found the first row of one.
+    fn found_head(&mut self, due: Due, epoch: i64, ticket: Ticket) {
+        if self.draining.contains(&due.shard) {
+            return;
+        }
+        let Some(line) = self.lines.get_mut(&due.destination_id).filter(|line| line.ordering() == Ordering::Keyed)
+        else {
+            return;
+        };
+        if let Some(key) = line.lane_of(due.order_key)
+            && line.lanes.entry(key).or_default().is_forgettable()
+        {
+            self.first_in_line(due, key, epoch, ticket);
+        }
     }
 }

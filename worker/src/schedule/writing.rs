@@ -4,13 +4,13 @@
 use entity::finish::{Change, Fate, Row, Write};
 use relay::id::{DeliveryId, DestinationId};
 
-use super::line::Line;
+use super::tickets::Ticket;
 use super::{Known, Place, Schedule};
 
 impl Schedule {
     pub(super) fn settle(&mut self, id: DeliveryId, change: Change, row: Row) {
         if let Some(known) = self.known.get_mut(&id) {
-            known.place = Place::Writing { seq: None };
+            known.place = Place::Writing { park: None };
         }
         self.writes.push(Write { row, change, command: None });
     }
@@ -50,20 +50,25 @@ impl Schedule {
                 fenced.push(write);
                 continue;
             }
-            // What is not being written belongs to a newer epoch.
-            let Some(known) = self.known.get_mut(&write.row.id).filter(|known| known.is_writing()) else { continue };
-            if let Place::Writing { seq: Some(seq) } = known.place
-                && let Some(line) = self.lines.get_mut(&known.destination)
-            {
-                line.parked_at(seq);
-            }
-            let id = write.row.id;
-            let redo = (!self.at_once && matches!(write.change, Change::Finish { .. })).then(|| Box::new(write));
-            known.place = Place::Buried { until, stamp: self.stamp, redo };
-            self.buried.push_back(id);
+            self.bury(write, until);
         }
         self.dig_up();
         fenced
+    }
+
+    fn bury(&mut self, write: Write, until: Ticket) {
+        let id = write.row.id;
+        // What is not being written belongs to a newer epoch.
+        let Some(mut known) = self.known.remove(&id).filter(Known::is_writing) else { return };
+        match known.place {
+            Place::Writing { park: Some(park) } => self.parked(known.destination, known.order_key, park),
+            // Rule F: the next of its line is read from now on.
+            _ => self.disengage(id, &known),
+        }
+        let redo = (!self.at_once && matches!(write.change, Change::Finish { .. })).then(|| Box::new(write));
+        known.place = Place::Buried { until, stamp: self.stamp, redo };
+        self.known.insert(id, known);
+        self.buried.push_back(id);
     }
 
     /// How many acknowledgements there were: what a renewal that starts now can vouch for.
@@ -79,17 +84,25 @@ impl Schedule {
 
     /// Rule B: the database may have lost what was acknowledged and not yet durable; it is written again.
     pub(crate) fn rewrite(&mut self) {
-        let durable = self.durable;
-        let mut writes = Vec::new();
-        for known in self.known.values_mut() {
+        let mut lost = Vec::new();
+        for (id, known) in &self.known {
             if let Place::Buried { stamp, redo: Some(write), .. } = &known.place
-                && *stamp > durable
+                && *stamp > self.durable
             {
-                writes.push(Write::clone(write));
-                known.place = Place::Writing { seq: None };
+                lost.push((*id, Write::clone(write)));
             }
         }
-        self.writes.append(&mut writes);
+        lost.into_iter().for_each(|(id, write)| self.redo(id, write));
+    }
+
+    /// The end of a delivery is written again.
+    pub(super) fn redo(&mut self, id: DeliveryId, write: Write) {
+        if let Some(known) = self.known.get_mut(&id) {
+            known.place = Place::Writing { park: None };
+            let (destination, order_key) = (known.destination, known.order_key);
+            self.engage(id, destination, order_key);
+        }
+        self.writes.push(write);
     }
 
     /// Forgets what no read can return any more.
@@ -112,8 +125,17 @@ impl Schedule {
     }
 
     pub(super) fn retire(&mut self, destination: DestinationId) {
-        if self.lines.get(&destination).is_some_and(Line::is_idle) {
+        if let Some(line) = self.lines.get(&destination).filter(|line| line.is_idle(self.now)) {
+            if let Some(at) = line.alarm {
+                self.alarms.remove(&(at, destination));
+            }
             self.lines.remove(&destination);
         }
+    }
+
+    /// Forgets lines that became idle by the passing of time.
+    pub(crate) fn retire_all(&mut self) {
+        let idle: Vec<_> = self.lines.iter().filter(|(_, line)| line.is_idle(self.now)).map(|(id, _)| *id).collect();
+        idle.into_iter().for_each(|destination| self.retire(destination));
     }
 }

@@ -142,6 +142,7 @@ async fn event(world: &World, destination: &str, subscription: &str) -> (String,
     let now = world.app.clock.now();
     let delivery = DeliveryId::at(now);
     let new = NewDelivery {
+        order_key: None,
         id: delivery,
         subscription_id: id(subscription).parse::<SubscriptionId>().unwrap(),
         destination_id: id(destination).parse().unwrap(),

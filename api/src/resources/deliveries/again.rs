@@ -55,9 +55,9 @@ async fn repeated(change: &Mutation<'_>, access: &Access, row: &Row) -> Result<N
     if !payload::is_kept(txn, tenant, row.event_id).await? {
         return Err(Error::Expired);
     }
-    if destination::find(txn, tenant, row.destination_id).await?.is_none() {
+    let Some(destination) = destination::find(txn, tenant, row.destination_id).await? else {
         return Err(Error::Conflict("The destination is gone. Replay the event to another one.".to_owned()));
-    }
+    };
     // A subscription that is gone would cancel the new delivery at once; a person asked for it all the same.
     let subscription_id = match row.subscription_id {
         Some(id) => subscription::find(txn, tenant, id).await?.map(|row| row.id()),
@@ -69,6 +69,7 @@ async fn repeated(change: &Mutation<'_>, access: &Access, row: &Row) -> Result<N
         event_id: row.event_id,
         subscription_id,
         destination_id: row.destination_id,
+        order_key: payload::line(txn, &event, &destination.settings()?.order).await?,
         trigger: Trigger::Retry,
         retry_of: Some(row.id),
         size: event.size,

@@ -1,7 +1,8 @@
 //! When, how often and in which order a destination is tried.
 
-use entity::destination::{self, Order as Kept};
+use entity::destination;
 use poem_openapi::{Enum, Object};
+use relay::order::Order as Kept;
 use relay::place::Place;
 use relay::retry::{RetryError, RetryPolicy, Statuses};
 

@@ -116,6 +116,7 @@ pub(super) fn new(access: &Access, now: i64, body: NewDestination) -> Result<(de
         timeout_s: TIMEOUT_S,
         retry: None,
         settings: destination::settings_column(&Settings::default()),
+        tls: None,
         tls_key: None,
         state: State::Active.to_string(),
         state_reason: None,
@@ -190,7 +191,7 @@ impl DestinationSettings {
             settings.order = order.map(Order::meant).transpose()?.unwrap_or_default();
         }
         if let Some(tls) = told(self.tls) {
-            write_tls(app, row, &mut settings, tls)?;
+            write_tls(app, row, tls)?;
         }
         set_or(&mut settings.keep_responses, self.keep_responses, false);
         set_or(&mut settings.operational, self.operational, false);
@@ -212,12 +213,7 @@ fn custom_headers(said: BTreeMap<String, String>) -> Result<BTreeMap<String, Tem
     Ok(headers)
 }
 
-fn write_tls(
-    app: &App,
-    row: &mut destination::Model,
-    settings: &mut Settings,
-    said: Option<NewTls>,
-) -> Result<(), Error> {
+fn write_tls(app: &App, row: &mut destination::Model, said: Option<NewTls>) -> Result<(), Error> {
     let NewTls { ca, client_certificate, client_key } =
         said.unwrap_or(NewTls { ca: None, client_certificate: None, client_key: None });
     let identity = match (client_certificate.as_deref(), client_key.as_ref()) {
@@ -237,6 +233,6 @@ fn write_tls(
         Error::field(pointer, error.to_string())
     })?;
     row.tls_key = client_key.map(|key| sealed_tls_key(&app.keyring, (row.tenant(), row.id()), &key.0));
-    (settings.ca, settings.client_certificate) = (ca, client_certificate);
+    row.tls = destination::tls_column(&destination::Tls { ca, client_certificate });
     Ok(())
 }

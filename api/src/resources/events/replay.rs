@@ -2,9 +2,11 @@
 
 use entity::delivery::{self, Trigger};
 use entity::pending::{self, NewPending};
+use entity::subscription::{About, Rule};
 use entity::{destination, event, payload, subscription};
 use poem_openapi::Object;
 use relay::id::{DeliveryId, DestinationId, EventId, SubscriptionId, kind};
+use relay::order::Order;
 
 use super::super::deliveries::Delivery;
 use crate::answer::Accepted;
@@ -29,7 +31,11 @@ pub struct Replayed {
 }
 
 /// Where one new delivery goes, and because of what.
-type Way = (DestinationId, Option<SubscriptionId>);
+struct Way {
+    destination: DestinationId,
+    subscription: Option<SubscriptionId>,
+    order: Order,
+}
 
 pub(super) async fn replay(access: &Access, id: EventId, asked: Replay) -> Result<Accepted<Replayed>, Error> {
     let change = access.begin().await?;
@@ -52,21 +58,24 @@ pub(super) async fn replay(access: &Access, id: EventId, asked: Replay) -> Resul
 
 /// Another tenant's destination reads like none.
 async fn forced(change: &Mutation<'_>, access: &Access, ids: Vec<Id<kind::Destination>>) -> Result<Vec<Way>, Error> {
-    let ids: Vec<DestinationId> = ids.into_iter().map(|id| id.0).collect();
-    let own = destination::existing(&change.txn, access.id(), &ids).await?;
-    let unknown = ids.iter().enumerate().filter(|(_, id)| !own.contains(id));
-    let troubles: Vec<_> = unknown
-        .map(|(place, _)| Trouble::field(format!("/destination_ids/{place}"), "there is no such destination"))
-        .collect();
-    if troubles.is_empty() { Ok(ids.into_iter().map(|id| (id, None)).collect()) } else { Err(Error::Invalid(troubles)) }
+    let (mut ways, mut troubles) = (Vec::with_capacity(ids.len()), Vec::new());
+    for (place, id) in ids.into_iter().enumerate() {
+        match destination::find(&change.txn, access.id(), *id).await? {
+            Some(row) => {
+                ways.push(Way { destination: row.id(), subscription: None, order: row.settings()?.order });
+            }
+            None => troubles.push(Trouble::field(format!("/destination_ids/{place}"), "there is no such destination")),
+        }
+    }
+    if troubles.is_empty() { Ok(ways) } else { Err(Error::Invalid(troubles)) }
 }
 
 async fn matching(change: &Mutation<'_>, access: &Access, event: &event::Model) -> Result<Vec<Way>, Error> {
     let rules = subscription::rules(&change.txn, access.id()).await?;
-    let (source, typed, derived) = (event.source(), event.event_type.as_deref(), event.derived_type.as_deref());
-    let request = event.request_id.as_deref();
-    let matching = rules.iter().filter(|rule| rule.matches(source, typed, derived, request));
-    Ok(matching.map(|rule| (rule.destination_id, Some(rule.id))).collect())
+    let about = About::of(event);
+    let matching = rules.into_iter().filter(|rule| rule.matches(&about));
+    let way = |rule: Rule| Way { destination: rule.destination_id, subscription: Some(rule.id), order: rule.order };
+    Ok(matching.map(way).collect())
 }
 
 async fn send(change: &Mutation<'_>, access: &Access, event: &event::Model, way: Way) -> Result<Delivery, Error> {
@@ -74,8 +83,9 @@ async fn send(change: &Mutation<'_>, access: &Access, event: &event::Model, way:
         tenant_id: access.id(),
         id: DeliveryId::at(change.now),
         event_id: event.id(),
-        subscription_id: way.1,
-        destination_id: way.0,
+        subscription_id: way.subscription,
+        destination_id: way.destination,
+        order_key: payload::line(&change.txn, event, &way.order).await?,
         trigger: Trigger::Replay,
         retry_of: None,
         size: event.size,

@@ -1,0 +1,86 @@
+//! What starts now: tenants in turn, a tenant's destinations in turn, each at its own pace, within the process's limits.
+
+use std::time::Duration;
+
+use entity::pending::Due;
+use relay::id::DestinationId;
+
+use super::{Place, Schedule, Start, bytes};
+
+/// Requests in flight in this process.
+const SLOTS: usize = 2_000;
+/// Bodies in flight in this process, in bytes.
+const BODIES: usize = 64 << 20;
+
+impl Schedule {
+    /// The destination may be able to start something: now, or at a time that is known.
+    pub(super) fn ring_up(&mut self, destination: DestinationId) {
+        let now = self.now;
+        let Some(line) = self.lines.get_mut(&destination) else { return };
+        if line.ringed || self.draining.contains(&line.shard) {
+            return;
+        }
+        if line.can_start(now) {
+            line.ringed = true;
+            self.ring.push(line.tenant, destination);
+        } else if let Some(at) = line.starts_at().filter(|at| *at > now && line.alarm.is_none_or(|alarm| *at < alarm)) {
+            if let Some(earlier) = line.alarm.replace(at) {
+                self.alarms.remove(&(earlier, destination));
+            }
+            self.alarms.insert((at, destination));
+        }
+    }
+
+    /// Looks again at those whose time has come.
+    fn wake(&mut self) {
+        while let Some(&(at, destination)) = self.alarms.first()
+            && at <= self.now
+        {
+            self.alarms.pop_first();
+            if let Some(line) = self.lines.get_mut(&destination).filter(|line| line.alarm == Some(at)) {
+                line.alarm = None;
+                self.ring_up(destination);
+            }
+        }
+    }
+
+    /// When to call [`Schedule::start`] again, if nothing else happens.
+    pub(crate) fn next_start(&self) -> Option<Duration> {
+        self.alarms.first().map(|(at, _)| *at)
+    }
+
+    /// Takes what may start now.
+    pub(crate) fn start(&mut self) -> Vec<Start> {
+        self.wake();
+        let mut starts = Vec::new();
+        while self.in_flight < SLOTS && self.bodies < BODIES {
+            if let Some((due, epoch)) = self.tests.pop_front() {
+                starts.push(self.begin(due, epoch, false));
+                continue;
+            }
+            let Some(destination) = self.ring.next(SLOTS / 2) else { break };
+            let now = self.now;
+            let Some(line) = self.lines.get_mut(&destination) else { continue };
+            line.ringed = false;
+            if self.draining.contains(&line.shard) || !line.can_start(now) {
+                self.ring_up(destination);
+                continue;
+            }
+            let Some(due) = line.waiting.pop_front() else { continue };
+            line.starts(due.id, now);
+            let epoch = line.epoch;
+            starts.push(self.begin(due, epoch, false));
+            self.ring_up(destination);
+        }
+        starts
+    }
+
+    /// Probes that were read: each starts whatever its destination's gate says.
+    pub(super) fn begin(&mut self, due: Due, epoch: i64, is_probe: bool) -> Start {
+        self.in_flight += 1;
+        self.bodies += bytes(&due);
+        self.ring.started(due.tenant_id);
+        self.place(&due, Place::InFlight { due, epoch, news: self.news, cancelled: None, is_probe });
+        Start { due, epoch, is_probe }
+    }
+}
