@@ -18,9 +18,11 @@ use relay::verification::{Template, TimeFrom};
 use secrecy::SecretString;
 use serde_json::Value;
 
+mod filter;
 mod request_id;
 mod retry_status;
 
+pub use filter::Filter;
 pub use request_id::RequestId;
 pub use retry_status::{FORMAT as RETRY_STATUS, RetryStatus};
 

@@ -128,6 +128,7 @@ mod tests {
             source_ids: None,
             event_types: vec!["destination.*".parse().unwrap()],
             origin: Origin::Any,
+            filter: Ok(None),
             enabled: true,
             order: Order::None,
             operational,

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use relay::event_type::Pattern;
+use relay::filter::Filter;
 use relay::id::{DestinationId, SourceId, SubscriptionId, TenantId};
 use relay::order::Order;
 use sea_orm::entity::prelude::*;
@@ -32,6 +33,8 @@ pub struct Model {
     pub origin: String,
     /// Seconds, where they mean something.
     pub origin_wait_s: Option<i16>,
+    /// See [`Model::filter`].
+    pub filter: Option<String>,
     pub enabled: bool,
     pub version: i64,
     pub created_at: i64,
@@ -51,12 +54,19 @@ pub struct Rule {
     pub source_ids: Option<Vec<SourceId>>,
     pub event_types: Vec<Pattern>,
     pub origin: Origin,
+    /// What must hold of the event itself. One that cannot be read costs the subscription's own deliveries and no other's.
+    pub filter: Result<Option<Filter>, Unreadable>,
     pub enabled: bool,
     /// Its destination's.
     pub order: Order,
     /// Whether its destination wants to hear of the others, too.
     pub operational: bool,
 }
+
+/// A stored filter that is none: written by hand, or by a release that knew more.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the subscription's filter cannot be read: {0}")]
+pub struct Unreadable(String);
 
 /// What of an event subscriptions go by.
 #[derive(Debug, Clone, Copy, Default)]
@@ -159,6 +169,12 @@ impl Model {
         Origin::read(&self.origin, self.origin_wait_s)
     }
 
+    /// What must hold of the event itself; None where everything is wanted.
+    pub fn filter(&self) -> Result<Option<Filter>, Unreadable> {
+        let read = |column: &str| serde_json::from_str(column).map_err(|error| Unreadable(error.to_string()));
+        self.filter.as_deref().map(read).transpose()
+    }
+
     fn rule(&self, destinations: &HashMap<Uuid, destination::Settings>) -> Result<Rule, DbErr> {
         let settings = destinations.get(&self.destination_id);
         Ok(Rule {
@@ -167,6 +183,7 @@ impl Model {
             source_ids: self.sources()?,
             event_types: self.patterns()?,
             origin: self.origin()?,
+            filter: self.filter(),
             enabled: self.enabled,
             order: settings.map(|settings| settings.order.clone()).unwrap_or_default(),
             operational: settings.is_some_and(|settings| settings.operational),
@@ -182,6 +199,12 @@ fn read<T: DeserializeOwned>(column: &str) -> Result<T, DbErr> {
 #[must_use]
 pub fn sources_column(sources: Option<&[SourceId]>) -> Option<String> {
     sources.map(|ids| serde_json::to_string(ids).expect("ids are text"))
+}
+
+/// What the column says for this filter.
+#[must_use]
+pub fn filter_column(filter: &Filter) -> String {
+    serde_json::to_string(filter).expect("it was JSON")
 }
 
 /// What the column says for these patterns.
@@ -253,6 +276,7 @@ mod tests {
             source_ids: sources,
             event_types: types.iter().map(|text| text.parse().unwrap()).collect(),
             origin: Origin::WithRequestId,
+            filter: Ok(None),
             enabled,
             order: Order::None,
             operational: false,

@@ -14,6 +14,9 @@ ALTER TABLE destination ADD COLUMN settings text NOT NULL DEFAULT '{}';
 ALTER TABLE destination ADD COLUMN tls text;
 ALTER TABLE destination ADD COLUMN tls_key text;
 
+-- JSON, see relay::filter; null where everything is wanted.
+ALTER TABLE subscription ADD COLUMN filter text;
+
 -- Destinations that fail, since when without a success. Written at the first failure and at the next success only.
 CREATE TABLE health (
     tenant_id {uuid} NOT NULL,

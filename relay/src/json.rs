@@ -20,12 +20,39 @@ pub fn read(body: &[u8], pointers: &[&str]) -> Vec<Option<String>> {
 /// As [`read`], but nothing that is written in more than `longest` bytes.
 #[must_use]
 pub fn read_up_to(body: &[u8], pointers: &[&str], longest: usize) -> Vec<Option<String>> {
-    let mut found = vec![None; pointers.len()];
-    if let Ok(whole) = serde_json::from_slice::<&RawValue>(unmarked(body)) {
-        Walk::over(whole.get(), &mut found).value(&Wanted::all(pointers));
-    }
-    let short = found.into_iter().map(|text| text.filter(|text: &&str| text.len() <= longest));
+    let found = written(body, pointers).unwrap_or_else(|| vec![None; pointers.len()]);
+    let short = found.into_iter().map(|text| text.filter(|text| text.len() <= longest));
     short.map(|text| scalar(text?)).collect()
+}
+
+/// What stands at each of these pointers, whatever it is, as it is written; nothing at all if the body is no JSON. Of a
+/// member that stands there twice the last counts.
+#[must_use]
+pub fn written<'b>(body: &'b [u8], pointers: &[&str]) -> Option<Vec<Option<&'b str>>> {
+    let whole: &RawValue = serde_json::from_slice(unmarked(body)).ok()?;
+    let mut found = vec![None; pointers.len()];
+    Walk::over(whole.get(), &mut found).value(&Wanted::all(pointers));
+    Some(found)
+}
+
+/// The items of a list that is JSON, as they are written.
+pub fn items(list: &str) -> impl Iterator<Item = &str> {
+    let mut walk = Walk::over(list, &mut []);
+    walk.at = 1;
+    std::iter::from_fn(move || {
+        let start = if walk.is_inside(b']') { walk.at } else { return None };
+        walk.pass();
+        walk.json.get(start..walk.at)
+    })
+}
+
+/// What a text that is JSON means. Nothing if that is no text that can be: half of a surrogate pair.
+#[must_use]
+pub fn text(written: &str) -> Option<Cow<'_, str>> {
+    if written.contains('\\') {
+        return serde_json::from_str(written).ok().map(Cow::Owned);
+    }
+    Some(written.strip_prefix('"')?.strip_suffix('"')?.into())
 }
 
 /// The body without UTF-8's byte order mark, which some senders begin with although JSON has none.
@@ -34,10 +61,10 @@ pub fn unmarked(body: &[u8]) -> &[u8] {
     body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body)
 }
 
-fn scalar(text: &str) -> Option<String> {
-    match text.as_bytes().first()? {
-        b'"' => serde_json::from_str(text).ok(),
-        b'-' | b'0'..=b'9' => Some(text.to_owned()),
+fn scalar(written: &str) -> Option<String> {
+    match written.as_bytes().first()? {
+        b'"' => text(written).map(Cow::into_owned),
+        b'-' | b'0'..=b'9' => Some(written.to_owned()),
         _ => None,
     }
 }
@@ -95,8 +122,16 @@ struct Walk<'b, 'f> {
     looked_up: usize,
 }
 
+#[cfg(test)]
+thread_local! {
+    /// How many bytes were given to walk over.
+    pub(crate) static WALKED: std::cell::Cell<usize> = const { std::cell::Cell::new(0) };
+}
+
 impl<'b, 'f> Walk<'b, 'f> {
     fn over(json: &'b str, found: &'f mut [Option<&'b str>]) -> Self {
+        #[cfg(test)]
+        WALKED.set(WALKED.get() + json.len());
         Self {
             json,
             at: 0,
@@ -157,15 +192,10 @@ impl<'b, 'f> Walk<'b, 'f> {
         wanted.below.get(name)
     }
 
-    /// Nothing if it is no text that can be: half of a surrogate pair.
     fn name(&mut self) -> Option<Cow<'b, str>> {
         let start = self.at;
         self.pass_text();
-        let written = self.json.get(start..self.at)?;
-        if written.contains('\\') {
-            return serde_json::from_str(written).ok().map(Cow::Owned);
-        }
-        Some(written.trim_matches('"').into())
+        text(self.json.get(start..self.at)?)
     }
 
     /// To the end of the value that begins here.
@@ -307,6 +337,58 @@ mod tests {
             walk.value(&Wanted::all(&pointers));
             assert_eq!(walk.at, body.len());
             assert!(walk.looked_up <= most, "{} for {most}", walk.looked_up);
+        }
+    }
+
+    #[test]
+    fn whatever_stands_at_a_pointer_is_given_as_it_is_written() {
+        let body = " {\"a\" : [ 1.50 , {\"b\":\"\\u00e9\"} ] , \"c\": null, \"d\": true, \"e\": {}, \"e\": \"\" } ";
+        let pointers = ["", "/a", "/a/0", "/a/1", "/a/1/b", "/c", "/d", "/e", "/a/2", "/a/0/b", "/c/0", "a"];
+        let expected = [
+            Some(body.trim()),
+            Some("[ 1.50 , {\"b\":\"\\u00e9\"} ]"),
+            Some("1.50"),
+            Some("{\"b\":\"\\u00e9\"}"),
+            Some("\"\\u00e9\""),
+            Some("null"),
+            Some("true"),
+            Some("\"\""),
+            None,
+            None,
+            None,
+            None,
+        ];
+        assert_eq!(written(body.as_bytes(), &pointers), Some(expected.to_vec()));
+        assert_eq!(written("\u{feff}1".as_bytes(), &[""]), Some(vec![Some("1")]));
+        assert_eq!(written(b"{}", &[]), Some(Vec::new()));
+        for body in ["", " ", "{", "{} 1", "a=1", "{\"a\": 01}", "nul"] {
+            assert_eq!(written(body.as_bytes(), &["/a"]), None, "{body}");
+        }
+    }
+
+    #[test]
+    fn a_list_is_told_item_by_item() {
+        for (list, expected) in [
+            ("[]", &[][..]),
+            ("[ ]", &[]),
+            ("[1]", &["1"]),
+            ("[ 1 , \"a,]\" , [2, [3]] , {\"b\": [4]} , null ]", &["1", "\"a,]\"", "[2, [3]]", "{\"b\": [4]}", "null"]),
+        ] {
+            assert_eq!(items(list).collect::<Vec<_>>(), expected, "{list}");
+        }
+    }
+
+    #[test]
+    fn a_text_means_what_it_is_escaped_from() {
+        for (written, meant) in [
+            (r#""""#, Some("")),
+            (r#""é""#, Some("é")),
+            (r#""\"""#, Some("\"")),
+            (r#""\ud83d\ude00""#, Some("\u{1f600}")),
+            (r#""\ud83d""#, None),
+            ("1", None),
+        ] {
+            assert_eq!(text(written).as_deref(), meant, "{written}");
         }
     }
 

@@ -96,6 +96,13 @@ impl Database {
         number
     }
 
+    /// What somebody does behind the relay's back.
+    pub async fn execute(&self, sql: &str) {
+        let connection = self.connection().await;
+        run(&connection, sql).await;
+        connection.close().await.unwrap();
+    }
+
     /// From now on no event can be written, until it is released.
     pub async fn hold_writes(&self) -> HeldWrites {
         let connection = self.connection().await;

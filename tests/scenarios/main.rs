@@ -21,6 +21,7 @@ mod destination_states;
 mod documents;
 mod duplicates;
 mod fan_out;
+mod filters;
 mod forwarded;
 mod front_door;
 mod handshakes;

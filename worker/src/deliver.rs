@@ -8,9 +8,8 @@ use entity::configuration::Configuration;
 use entity::delivery::{State, Trigger};
 use entity::finish::AttemptLog;
 use entity::pending::Due;
-use entity::subscription::Origin;
 use entity::work::Work;
-use entity::{Database, DbErr, destination, own_request};
+use entity::{Database, DbErr, destination};
 use relay::clock::Clock;
 use relay::egress::{Egress, Response, SendError};
 use relay::id::DestinationId;
@@ -19,6 +18,7 @@ use relay::retry::GivenUp;
 use relay::stored;
 
 mod exchange;
+mod wanted;
 
 use crate::lease::Leases;
 use crate::opened::{Opened, OpenedCache, Unopened};
@@ -26,6 +26,7 @@ use crate::outcome::{self, Judged, Next, Unanswered};
 use crate::schedule::breaker::Sign;
 use crate::schedule::{Ended, Start};
 use crate::token::Tokens;
+use wanted::is_judged;
 
 /// What every attempt of this process shares.
 pub(crate) struct Sender {
@@ -109,7 +110,7 @@ impl Sender {
         let found =
             self.configuration.destination(due.tenant_id, due.destination_id).await.map_err(Fault::Configuration)?;
         let Some(destination) = found else { return Err(cancelled("destination deleted").into()) };
-        let origin = self.origin(due).await?;
+        let rule = self.rule(due).await?;
         if !may_be_sent(start, &destination) {
             return Err(Ended::Held.into());
         }
@@ -117,29 +118,13 @@ impl Sender {
         if work.hops > MOST_HOPS {
             return Err(failed("loop").into());
         }
-        if is_judged(due, origin) && self.is_own(due, work).await? {
-            return Err(filtered("own request").into());
+        if let Some(rule) = rule.filter(|_| is_judged(due)) {
+            self.judge(due, work, &rule).await?;
         }
         let opened = self.opened.of(&self.keyring, &destination);
         let opened = opened.map_err(|error| Fault::Unopened(due.destination_id, error))?;
         let passed_on = self.passed_on(due, work).await?;
         Ok(Errand { start, work, destination, opened, passed_on })
-    }
-
-    /// Whose events the delivery's subscription wants; a test, or a replay that was forced, wants any.
-    async fn origin(&self, due: &Due) -> Result<Origin, Unsent> {
-        let Some(subscription) = due.subscription_id else { return Ok(Origin::Any) };
-        let rules = self.configuration.subscriptions(due.tenant_id).await.map_err(Fault::Configuration)?;
-        let rule = rules.iter().find(|rule| rule.id == subscription);
-        rule.map(|rule| rule.origin).ok_or_else(|| cancelled("subscription deleted").into())
-    }
-
-    /// Whether the event answers to a request that the tenant registered. Asked of the database itself: the registration
-    /// may have been committed a moment ago.
-    async fn is_own(&self, due: &Due, work: &Work) -> Result<bool, Fault> {
-        let Some(request) = &work.request_id else { return Ok(false) };
-        let own = own_request::is_own(&self.db.steady, due.tenant_id, work.source_id, request, self.clock.now()).await;
-        own.map_err(Fault::OwnRequests)
     }
 
     /// Which of the provider's headers go along; none once the source is gone.
@@ -181,13 +166,6 @@ impl Sender {
             _ => self.leases.hurry.notify_one(),
         }
     }
-}
-
-/// Whether it is still to be judged who began what the event tells of: before the first attempt only, since what the
-/// destination may have seen is not taken back; and not where a person asked for this very delivery.
-fn is_judged(due: &Due, origin: Origin) -> bool {
-    let is_wanted_anyway = matches!(due.trigger, Trigger::Retry | Trigger::Test);
-    matches!(origin, Origin::NotMine { .. }) && due.attempts == 0 && !is_wanted_anyway
 }
 
 /// A paused or disabled destination gets nothing but tests, and probes where failures disabled it.

@@ -7,6 +7,7 @@ use poem_openapi::param::Path;
 use poem_openapi::types::MaybeUndefined;
 use poem_openapi::{Object, OpenApi};
 use relay::event_type::Pattern;
+use relay::filter;
 use relay::id::{DestinationId, SourceId, SubscriptionId, TenantId, kind};
 
 mod origin;
@@ -20,7 +21,7 @@ use crate::error::{Error, Trouble};
 use crate::input::{Input, Search};
 use crate::mutation::Done;
 use crate::page::{Listing, Page};
-use crate::wire::{Id, Text, Time, time};
+use crate::wire::{Filter, Id, Text, Time, time};
 
 /// Which events go where.
 #[derive(Debug, Clone, Object)]
@@ -39,6 +40,10 @@ pub struct Subscription {
     /// unless `origin` is `not_mine`.
     #[oai(nullable)]
     pub origin_wait_s: Option<u8>,
+    /// What must hold of an event's `body`, `headers`, `query` and `attributes` for it to be delivered; null for nothing. A
+    /// delivery that it holds back ends as `filtered`, and its `reason` is the clause that did not hold.
+    #[oai(nullable)]
+    pub filter: Option<Filter>,
     /// Whether events are delivered because of it.
     pub enabled: bool,
     pub created_at: Time,
@@ -62,6 +67,11 @@ pub struct NewSubscription {
     /// is judged whether the request was registered, since an event can overtake its registration; without it, 5.
     #[oai(nullable, validator(minimum(value = "0"), maximum(value = "60")))]
     pub origin_wait_s: Option<u8>,
+    /// What must hold of an event's `body`, `headers`, `query` and `attributes` for it to be delivered. In `body`, names are
+    /// JSON pointers. Operators: `$eq`, `$ne`, `$gt`, `$gte`, `$lt`, `$lte`, `$in`, `$nin`, `$startsWith`, `$endsWith`,
+    /// `$contains`, `$exists`, `$and`, `$or`, `$not`; a plain value stands for `$eq`. Without it, nothing needs to.
+    #[oai(nullable)]
+    pub filter: Option<Filter>,
     /// Whether events are delivered because of it; they are unless said otherwise.
     #[oai(nullable)]
     pub enabled: Option<bool>,
@@ -81,6 +91,9 @@ pub struct SubscriptionPatch {
     /// Null: 5. Only with the origin `not_mine`.
     #[oai(nullable, validator(minimum(value = "0"), maximum(value = "60")))]
     pub origin_wait_s: MaybeUndefined<u8>,
+    /// Null: nothing needs to hold. Judged anew of every delivery that was not attempted yet.
+    #[oai(nullable)]
+    pub filter: MaybeUndefined<Filter>,
     /// Null: they are delivered.
     #[oai(nullable)]
     pub enabled: MaybeUndefined<bool>,
@@ -96,6 +109,7 @@ impl Subscription {
             event_types: row.patterns()?.into_iter().map(Text).collect(),
             origin,
             origin_wait_s,
+            filter: row.filter.as_deref().map(shown_filter).transpose()?,
             enabled: row.enabled,
             created_at: time(row.created_at),
         })
@@ -123,6 +137,7 @@ impl Api {
         let sources = own_sources(&change.txn, access.id(), body.0.source_ids).await?;
         let origin = body.0.origin.unwrap_or_default().with_wait(body.0.origin_wait_s)?;
         let (origin, origin_wait_s) = origin.columns();
+        let filter = body.0.filter.map(filter_column).transpose()?;
         let row = subscription::Model {
             tenant_id: access.id().uuid(),
             id: SubscriptionId::at(change.now).uuid(),
@@ -131,6 +146,7 @@ impl Api {
             event_types: patterns(body.0.event_types),
             origin,
             origin_wait_s,
+            filter,
             enabled: body.0.enabled.unwrap_or(true),
             version: 1,
             created_at: change.now,
@@ -201,6 +217,9 @@ impl Api {
         set(&mut row.event_types, body.0.event_types.map_value(patterns), "/event_types")?;
         let origin = origin::patched(row.origin()?, body.0.origin, body.0.origin_wait_s)?;
         (row.origin, row.origin_wait_s) = origin.columns();
+        if !body.0.filter.is_undefined() {
+            row.filter = body.0.filter.take().map(filter_column).transpose()?;
+        }
         set_or(&mut row.enabled, body.0.enabled, true);
         row.version += 1;
         let row = subscription::save(&change.txn, row).await?;
@@ -254,6 +273,18 @@ async fn own_sources(
     let troubles: Vec<_> =
         unknown.map(|(place, _)| Trouble::field(format!("/source_ids/{place}"), "there is no such source")).collect();
     if troubles.is_empty() { Ok(subscription::sources_column(Some(&ids))) } else { Err(Error::Invalid(troubles)) }
+}
+
+/// The column for this filter, or what is wrong in it, and where.
+fn filter_column(said: Filter) -> Result<String, Error> {
+    let read = filter::Filter::try_from(said.0);
+    let wrong =
+        |wrong: filter::NotAFilter| Error::field(format!("/filter{}", wrong.pointer), wrong.mistake.to_string());
+    read.map(|filter| subscription::filter_column(&filter)).map_err(wrong)
+}
+
+fn shown_filter(column: &str) -> Result<Filter, Error> {
+    serde_json::from_str(column).map(Filter).map_err(|error| Error::Fault(error.into()))
 }
 
 fn patterns(said: Vec<Text<Pattern>>) -> String {

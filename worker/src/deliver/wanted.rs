@@ -1,0 +1,62 @@
+//! Whether the delivery's subscription wants the event after all: what was not known, or too dear to find out, when the event
+//! was accepted.
+
+use entity::delivery::Trigger;
+use entity::own_request;
+use entity::pending::Due;
+use entity::subscription::{Origin, Rule, Unreadable};
+use entity::work::Work;
+use relay::filter::{Filter, Subject};
+use relay::stored::Headers;
+
+use super::{Fault, Sender, Unsent, cancelled, failed, filtered};
+
+/// What of a subscription is judged here.
+pub(super) struct Wanted {
+    origin: Origin,
+    filter: Result<Option<Filter>, Unreadable>,
+}
+
+impl Sender {
+    /// None where anything is wanted: by a test, and by a replay that was forced.
+    pub(super) async fn rule(&self, due: &Due) -> Result<Option<Wanted>, Unsent> {
+        let Some(subscription) = due.subscription_id else { return Ok(None) };
+        let rules = self.configuration.subscriptions(due.tenant_id).await.map_err(Fault::Configuration)?;
+        let rule = rules.iter().find(|rule| rule.id == subscription);
+        let wanted = |rule: &Rule| Wanted { origin: rule.origin, filter: rule.filter.clone() };
+        Ok(Some(rule.map(wanted).ok_or_else(|| cancelled("subscription deleted"))?))
+    }
+
+    pub(super) async fn judge(&self, due: &Due, work: &Work, wanted: &Wanted) -> Result<(), Unsent> {
+        if matches!(wanted.origin, Origin::NotMine { .. }) && self.is_own(due, work).await? {
+            return Err(filtered("own request").into());
+        }
+        match &wanted.filter {
+            Ok(None) => Ok(()),
+            Ok(Some(filter)) => check(filter, work).map_err(|why| filtered(&why).into()),
+            Err(unreadable) => Err(failed(&unreadable.to_string()).into()),
+        }
+    }
+
+    /// Whether the event answers to a request that the tenant registered. Asked of the database itself: the registration
+    /// may have been committed a moment ago.
+    async fn is_own(&self, due: &Due, work: &Work) -> Result<bool, Fault> {
+        let Some(request) = &work.request_id else { return Ok(false) };
+        let own = own_request::is_own(&self.db.steady, due.tenant_id, work.source_id, request, self.clock.now()).await;
+        own.map_err(Fault::OwnRequests)
+    }
+}
+
+/// Before the first attempt only, since what the destination may have seen is not taken back; and not where a person asked
+/// for this very delivery.
+pub(super) fn is_judged(due: &Due) -> bool {
+    due.attempts == 0 && !matches!(due.trigger, Trigger::Retry | Trigger::Test)
+}
+
+/// The clause that does not hold is the reason.
+fn check(filter: &Filter, work: &Work) -> Result<(), String> {
+    let headers = Headers::read(&work.headers).texts();
+    let subject =
+        Subject { body: &work.body, headers: &headers, query: work.query.as_deref(), attributes: &work.attributes };
+    filter.check(&subject).map_err(|mismatch| mismatch.to_string())
+}
