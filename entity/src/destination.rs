@@ -10,12 +10,14 @@ use sea_orm::entity::prelude::*;
 use sea_orm::{Condition, IntoActiveModel, QueryOrder, QuerySelect};
 
 mod auth;
+mod opened;
 mod settings;
 mod signing;
 mod tls;
 mod transition;
 
 pub use auth::{Auth, ClientAuth, OAuth2Client, open_auth, sealed_auth};
+pub use opened::{Opened, Unopened};
 pub use settings::{Settings, Styles};
 pub use signing::{Signer, Signers, TooManySecrets};
 pub use tls::{Tls, TlsUnusable, open_tls, sealed_tls_key, tls_column};

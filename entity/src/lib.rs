@@ -24,6 +24,7 @@ pub mod partition;
 pub mod payload;
 pub mod pending;
 pub mod rejection;
+pub mod request;
 pub mod shard;
 pub mod source;
 pub mod source_key;

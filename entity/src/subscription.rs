@@ -11,6 +11,7 @@ use sea_orm::{Condition, IntoActiveModel, QueryOrder, QuerySelect};
 use serde::de::DeserializeOwned;
 
 use crate::source::built_in;
+use crate::work::Work;
 use crate::{destination, event};
 
 mod origin;
@@ -99,6 +100,20 @@ impl<'a> About<'a> {
     #[must_use]
     pub fn of_type(source: SourceId, event_type: &'a str) -> Self {
         Self { source: Some(source), event_type: Some(event_type), ..Self::default() }
+    }
+
+    /// An event with its payload.
+    #[must_use]
+    pub fn of_work(tenant: TenantId, work: &'a Work) -> Self {
+        let is_built_in = work.source_id.is_some_and(|source| built_in::is(tenant, source));
+        let told = work.attributes.get("destination_id").filter(|_| is_built_in);
+        Self {
+            source: work.source_id,
+            event_type: work.event_type.as_deref(),
+            derived_type: work.derived_type.as_deref(),
+            request_id: work.request_id.as_deref(),
+            destination: told.and_then(|id| id.parse().ok()),
+        }
     }
 
     /// A stored event. `attributes` is its column.

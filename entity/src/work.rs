@@ -3,12 +3,18 @@
 use std::collections::{BTreeMap, HashMap};
 
 use bytes::Bytes;
+use relay::filter::{Filter, Mismatch, Subject};
 use relay::id::{EventId, SourceId, TenantId};
+use relay::stored::Headers;
 use sea_orm::sea_query::ArrayType;
 use sea_orm::{ConnectionTrait, DbBackend, DbErr, QueryResult, Statement, Value};
 use uuid::Uuid;
 
 use crate::Database;
+use crate::ingest::NewEvent;
+
+/// Relays beyond which an event is taken for one that runs in a circle.
+const MOST_HOPS: i16 = 3;
 
 /// An event with its payload, as deliveries carry it.
 #[derive(Debug, Clone)]
@@ -31,6 +37,36 @@ pub struct Work {
 }
 
 impl Work {
+    /// An event as it would be read once it is stored.
+    pub fn of(event: &NewEvent) -> Result<Self, DbErr> {
+        Ok(Self {
+            source_id: event.source_id,
+            event_type: event.event_type.clone(),
+            derived_type: event.derived_type.clone(),
+            external_id: event.external_id.clone(),
+            request_id: event.request_id.clone(),
+            query: event.query.clone(),
+            attributes: attributes(&event.attributes)?,
+            test: event.test,
+            hops: event.hops,
+            headers: event.headers.clone(),
+            body: event.body.clone(),
+        })
+    }
+
+    /// Whether it went through so many relays that it is sent nowhere.
+    #[must_use]
+    pub fn runs_in_a_circle(&self) -> bool {
+        self.hops > MOST_HOPS
+    }
+
+    /// Whether a filter holds of it, and if not, which of its clauses does not.
+    pub fn passes(&self, filter: &Filter) -> Result<(), Mismatch> {
+        let headers = Headers::read(&self.headers).texts();
+        let (query, attributes) = (self.query.as_deref(), &self.attributes);
+        filter.check(&Subject { body: &self.body, headers: &headers, query, attributes })
+    }
+
     fn read(row: &QueryResult) -> Result<(EventId, Self), DbErr> {
         let work = Self {
             source_id: row.try_get_by_index::<Option<Uuid>>(1)?.map(Into::into),

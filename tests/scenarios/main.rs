@@ -20,6 +20,7 @@ mod destination_settings;
 mod destination_states;
 mod documents;
 mod duplicates;
+mod explain;
 mod fan_out;
 mod filters;
 mod forwarded;

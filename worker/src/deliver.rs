@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use entity::attempt::Outcome;
 use entity::configuration::Configuration;
 use entity::delivery::{State, Trigger};
+use entity::destination::{Opened, Unopened};
 use entity::finish::AttemptLog;
 use entity::pending::Due;
 use entity::work::Work;
@@ -21,7 +22,7 @@ mod exchange;
 mod wanted;
 
 use crate::lease::Leases;
-use crate::opened::{Opened, OpenedCache, Unopened};
+use crate::opened::OpenedCache;
 use crate::outcome::{self, Judged, Next, Unanswered};
 use crate::schedule::breaker::Sign;
 use crate::schedule::{Ended, Start};
@@ -71,8 +72,6 @@ impl From<Fault> for Unsent {
 
 /// Letters of an error that are kept; none of ours is as long.
 const LONGEST_ERROR: usize = 500;
-/// Relays beyond which an event is taken for one that runs in a circle.
-const MOST_HOPS: i16 = 3;
 
 /// An attempt that is about to be made.
 struct Errand<'a> {
@@ -115,7 +114,7 @@ impl Sender {
             return Err(Ended::Held.into());
         }
         let Some(work) = work else { return Err(failed("payload expired").into()) };
-        if work.hops > MOST_HOPS {
+        if work.runs_in_a_circle() {
             return Err(failed("loop").into());
         }
         if let Some(rule) = rule.filter(|_| is_judged(due)) {

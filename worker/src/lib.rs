@@ -20,7 +20,6 @@ mod opened;
 mod outcome;
 mod owner;
 mod reader;
-mod request;
 mod role;
 mod schedule;
 mod token;

@@ -10,8 +10,10 @@ use relay::event_type::Pattern;
 use relay::filter;
 use relay::id::{DestinationId, SourceId, SubscriptionId, TenantId, kind};
 
+mod explain;
 mod origin;
 
+pub use explain::{Explanation, Obstacle, Outgoing, Question, Reading, Verdict};
 pub use origin::Origin;
 
 use super::{Tag, set, set_or};
@@ -227,6 +229,21 @@ impl Api {
         let done = Done::new("update", row.id(), Some(access.id())).before(&before).after(&shown);
         let done = done.changes([Changed::Subscriptions(access.id())]);
         change.commit(done, Found::of(shown).version(row.version)).await
+    }
+
+    /// Explain what would become of a request
+    ///
+    /// Which subscriptions want a stored event, or a request that a provider would send; why not the others; and what
+    /// each destination would see. Nothing is stored or sent.
+    #[oai(path = "/tenants/:tenant_id/subscriptions/explain", method = "post", operation_id = "explain_subscriptions")]
+    async fn explain(
+        &self,
+        caller: Caller,
+        tenant_id: Path<Id<kind::Tenant>>,
+        body: Input<Question>,
+    ) -> Result<Found<Explanation>, Error> {
+        let access = caller.may(Scope::Payloads, **tenant_id).await?;
+        explain::explain(&access, body.0).await
     }
 
     /// Delete a subscription

@@ -32,6 +32,12 @@ impl Origin {
         }
     }
 
+    /// Whether it is still to be judged before the first attempt.
+    #[must_use]
+    pub fn is_judged_later(self) -> bool {
+        matches!(self, Self::NotMine { .. })
+    }
+
     /// How long its delivery waits before the first attempt, in milliseconds.
     #[must_use]
     pub fn wait_ms(self, request_id: Option<&str>) -> i64 {

@@ -5,12 +5,12 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use entity::destination::Auth;
+use entity::request::{self, Facts};
 use relay::egress::{Outgoing, Response, SendError};
 use secrecy::SecretString;
 
 use super::{Errand, Sender, number};
 use crate::outcome::Unanswered;
-use crate::request::{self, Facts};
 use crate::token::{Asking, Token, TokenError};
 
 /// A connection that is refused later than this was not refused by the receiver's own machine.

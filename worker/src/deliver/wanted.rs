@@ -6,8 +6,7 @@ use entity::own_request;
 use entity::pending::Due;
 use entity::subscription::{Origin, Rule, Unreadable};
 use entity::work::Work;
-use relay::filter::{Filter, Subject};
-use relay::stored::Headers;
+use relay::filter::Filter;
 
 use super::{Fault, Sender, Unsent, cancelled, failed, filtered};
 
@@ -28,12 +27,12 @@ impl Sender {
     }
 
     pub(super) async fn judge(&self, due: &Due, work: &Work, wanted: &Wanted) -> Result<(), Unsent> {
-        if matches!(wanted.origin, Origin::NotMine { .. }) && self.is_own(due, work).await? {
+        if wanted.origin.is_judged_later() && self.is_own(due, work).await? {
             return Err(filtered("own request").into());
         }
         match &wanted.filter {
             Ok(None) => Ok(()),
-            Ok(Some(filter)) => check(filter, work).map_err(|why| filtered(&why).into()),
+            Ok(Some(filter)) => work.passes(filter).map_err(|clause| filtered(&clause.to_string()).into()),
             Err(unreadable) => Err(failed(&unreadable.to_string()).into()),
         }
     }
@@ -51,12 +50,4 @@ impl Sender {
 /// for this very delivery.
 pub(super) fn is_judged(due: &Due) -> bool {
     due.attempts == 0 && !matches!(due.trigger, Trigger::Retry | Trigger::Test)
-}
-
-/// The clause that does not hold is the reason.
-fn check(filter: &Filter, work: &Work) -> Result<(), String> {
-    let headers = Headers::read(&work.headers).texts();
-    let subject =
-        Subject { body: &work.body, headers: &headers, query: work.query.as_deref(), attributes: &work.attributes };
-    filter.check(&subject).map_err(|mismatch| mismatch.to_string())
 }

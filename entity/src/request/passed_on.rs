@@ -1,9 +1,10 @@
 //! The provider's own headers that a source passes on, beside what describes the body.
 
-use entity::destination::Styles;
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use relay::passed_on::is_never_passed_on;
 use relay::stored::Headers;
+
+use crate::destination::Styles;
 
 /// Passed on once, named or not.
 static OF_THE_BODY: [HeaderName; 2] = [CONTENT_TYPE, CONTENT_ENCODING];

@@ -2,8 +2,6 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use entity::destination::Auth;
-use entity::work::Work;
 use http::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue, USER_AGENT};
 use relay::header::{self, Said};
 use relay::id::{EventId, SubscriptionId};
@@ -13,27 +11,28 @@ use secrecy::{ExposeSecret, SecretString};
 
 mod passed_on;
 
-use crate::opened::Opened;
+use crate::destination::{Auth, Opened};
+use crate::work::Work;
 
 /// What a request says besides the event's own words.
 #[derive(Debug, Clone)]
-pub(crate) struct Facts {
-    pub(crate) event: EventId,
-    pub(crate) subscription: Option<SubscriptionId>,
+pub struct Facts {
+    pub event: EventId,
+    pub subscription: Option<SubscriptionId>,
     /// Counts from 1.
-    pub(crate) attempt: u32,
+    pub attempt: u32,
     /// Milliseconds since 1970; the signature says the second.
-    pub(crate) now: i64,
+    pub now: i64,
     /// Eight random bytes: this attempt's place in its trace.
-    pub(crate) span: [u8; 8],
+    pub span: [u8; 8],
     /// Which of the provider's headers go along.
-    pub(crate) passed_on: Vec<String>,
+    pub passed_on: Vec<String>,
 }
 
 /// The headers of one attempt. The id is the event's on every try; time and signatures are fresh each time. `token` is
 /// what a token endpoint gave for it.
 #[must_use]
-pub(crate) fn headers(work: &Work, facts: &Facts, opened: &Opened, token: Option<&SecretString>) -> HeaderMap {
+pub fn headers(work: &Work, facts: &Facts, opened: &Opened, token: Option<&SecretString>) -> HeaderMap {
     let stored = Headers::read(&work.headers);
     let mut headers = passed_on::passed_on(&stored, &facts.passed_on, opened.settings.signing);
     let event = facts.event.to_string();
@@ -99,12 +98,14 @@ fn sign(headers: &mut HeaderMap, body: &[u8], (event, now): (&str, i64), opened:
     let live: Vec<_> = opened.signers.live(now).collect();
     let secrets: Vec<_> = live.iter().map(|signer| signer.secret.clone()).collect();
     let keys: Vec<_> = live.iter().filter(|_| styles.v1a).filter_map(|signer| signer.key.clone()).collect();
-    set(headers, "webhook-signature", signature::sign(&secrets, &keys, event, timestamp, body));
+    let mut prove =
+        |name, signature: String| headers.insert(HeaderName::from_static(name), header::secret_value(&signature));
+    prove("webhook-signature", signature::sign(&secrets, &keys, event, timestamp, body));
     if let Some(oldest) = secrets.last().filter(|_| styles.github_header) {
-        set(headers, GITHUB, signature::github(oldest, body));
+        prove(GITHUB, signature::github(oldest, body));
     }
     if styles.stripe_header {
-        set(headers, STRIPE, signature::stripe(&secrets, timestamp, body));
+        prove(STRIPE, signature::stripe(&secrets, timestamp, body));
     }
 }
 
@@ -156,7 +157,7 @@ fn id_of(event: EventId) -> String {
 
 #[cfg(test)]
 mod tests {
-    use entity::destination::{ClientAuth, OAuth2Client, Settings, Signers, Styles};
+    use crate::destination::{ClientAuth, OAuth2Client, Settings, Signers, Styles};
 
     use super::*;
 
