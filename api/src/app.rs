@@ -7,8 +7,10 @@ use entity::configuration::Configuration;
 use entity::wake::Wake;
 use relay::clock::Clock;
 use relay::egress::Guard;
+use relay::id::TenantId;
 use relay::keyring::Keyring;
 use relay::password::Verifier;
+use relay::quota::Quotas;
 
 use crate::oauth::Tokens;
 
@@ -26,6 +28,8 @@ pub struct App {
     pub passwords: Arc<Verifier>,
     /// Access tokens that were seen.
     pub tokens: Tokens,
+    /// How many tests of destinations a tenant may make.
+    pub tests: Quotas<TenantId>,
     pub clock: Clock,
     /// Rings when something that is due was committed.
     pub wake: Wake,

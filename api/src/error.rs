@@ -1,6 +1,8 @@
 //! What the admin API says instead of an answer. Three kinds of bad news: a refusal is the caller's fault, a fault is
 //! ours, and an answer that was already given is no bad news at all, only an early return.
 
+use std::time::Duration;
+
 use entity::DbErr;
 use entity::database::is_away;
 use poem::error::ResponseError;
@@ -60,6 +62,9 @@ pub enum Error {
     /// The same request is being answered at this moment.
     #[error("idempotency key in use")]
     KeyInUse,
+    /// Asked for more often than is allowed. Says how often that is, and how long to wait.
+    #[error("too many: {why}")]
+    TooMany { why: String, wait: Duration },
     /// The framework refused it.
     #[error("refused with {0}")]
     Other(StatusCode),

@@ -77,6 +77,7 @@ impl Api {
             guard: Arc::new(Guard::new(egress, own.into_iter().collect())),
             passwords: Arc::new(Verifier::new()),
             tokens: Tokens::new(),
+            tests: relay::quota::Quotas::default(),
             clock: opened.clock.clone(),
             wake,
             public_url: public_url.into(),

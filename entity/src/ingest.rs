@@ -98,7 +98,8 @@ impl NewEvent {
         i32::try_from(self.deliveries.len()).unwrap_or(i32::MAX)
     }
 
-    fn size(&self) -> i32 {
+    #[must_use]
+    pub fn size(&self) -> i32 {
         i32::try_from(self.body.len()).unwrap_or(i32::MAX)
     }
 }

@@ -18,6 +18,7 @@ mod destination;
 mod destination_auth;
 mod destination_settings;
 mod destination_states;
+mod destination_tests;
 mod documents;
 mod duplicates;
 mod explain;

@@ -149,6 +149,7 @@ pub(crate) struct Schedule {
     bodies: usize,
     /// Tests of destinations: they stand in no line.
     tests: VecDeque<(Due, i64)>,
+    tests_in_flight: usize,
     /// Changes that nobody has begun to write.
     writes: Vec<Write>,
     /// Acknowledgements so far, and up to which of them the database has them on disk.
@@ -190,6 +191,7 @@ impl Schedule {
             in_flight: 0,
             bodies: 0,
             tests: VecDeque::new(),
+            tests_in_flight: 0,
             writes: Vec::new(),
             stamp: 0,
             durable: 0,
@@ -333,14 +335,20 @@ impl Schedule {
     }
 
     fn free(&mut self, due: &Due, epoch: i64) {
-        self.in_flight -= 1;
-        self.bodies -= bytes(due);
-        self.ring.ended(due.tenant_id);
+        self.leave(due);
         if let Some(line) = self.lines.get_mut(&due.destination_id).filter(|line| line.epoch == epoch)
             && due.trigger != Trigger::Test
         {
             line.in_flight = line.in_flight.saturating_sub(1);
         }
+    }
+
+    /// One less is in flight.
+    fn leave(&mut self, due: &Due) {
+        self.in_flight -= 1;
+        self.bodies -= bytes(due);
+        self.tests_in_flight -= usize::from(due.trigger == Trigger::Test);
+        self.ring.ended(due.tenant_id);
     }
 
     /// What the attempt says of its destination.

@@ -64,6 +64,7 @@ impl World {
             guard: Arc::new(Guard::new(&EgressSettings::default(), Vec::new())),
             passwords: Arc::new(Verifier::new()),
             tokens: crate::oauth::Tokens::new(),
+            tests: relay::quota::Quotas::default(),
             clock,
             wake: Wake::default(),
             public_url: "https://hooks.example".into(),

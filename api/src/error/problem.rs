@@ -94,6 +94,9 @@ pub(super) fn of(error: &Error) -> Problem {
         Error::PreconditionFailed(version) => ("precondition-failed", "Changed meanwhile", 412, changed(*version)),
         Error::KeyReused => ("idempotency-key-reused", "Idempotency-Key used for another request", 422, reused()),
         Error::KeyInUse => ("idempotency-key-in-use", "Idempotency-Key in use", 409, IN_USE.to_owned()),
+        Error::TooMany { why, .. } => {
+            ("too-many", "Too many requests", 429, format!("{why} Repeat it after `retry-after` seconds."))
+        }
         Error::Other(status) => return other(*status),
         Error::Answered(parts) => return other(parts.status()),
         Error::Unavailable(_) => ("unavailable", "Unavailable", 503, AWAY.to_owned()),

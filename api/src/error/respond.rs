@@ -71,6 +71,9 @@ fn headers(error: &Error) -> Vec<(HeaderName, HeaderValue)> {
     match error {
         Error::Unauthenticated => vec![(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"))],
         Error::Unavailable(_) => vec![(header::RETRY_AFTER, HeaderValue::from_static(RETRY_AFTER_S))],
+        Error::TooMany { wait, .. } => {
+            vec![(header::RETRY_AFTER, HeaderValue::from(wait.as_secs_f64().ceil() as u64))]
+        }
         Error::MethodNotAllowed(methods) => {
             let allowed = HeaderValue::from_str(&methods.join(", ")).ok();
             allowed.map(|allowed| (header::ALLOW, allowed)).into_iter().collect()

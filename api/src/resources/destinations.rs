@@ -13,7 +13,7 @@ use relay::signature::SigningKey;
 use secrecy::ExposeSecret;
 
 use super::Tag;
-use crate::answer::{Created, Found, Gone};
+use crate::answer::{Accepted, Created, Found, Gone};
 use crate::app::App;
 use crate::auth::{Caller, Scope};
 use crate::error::Error;
@@ -27,6 +27,7 @@ mod policy;
 mod settings;
 mod signing;
 mod state;
+mod testing;
 
 pub use auth::{
     Auth, BasicAuth, BearerAuth, ClientAuth, HeaderAuth, NewAuth, NewBasicAuth, NewBearerAuth, NewHeaderAuth,
@@ -35,6 +36,7 @@ pub use auth::{
 pub use policy::{DestinationRate, Order, OrderMode, Retry};
 pub use settings::{DestinationPatch, DestinationSettings, NewDestination, NewTls};
 pub use signing::{NewSecret, PublicKey, SecretRotation, Signing};
+pub use testing::{Test, Tested};
 
 /// Where a tenant wants its events.
 #[derive(Debug, Clone, Object)]
@@ -310,6 +312,26 @@ impl Api {
     ) -> Result<Found<Destination>, Error> {
         let access = caller.may(Scope::Write, **tenant_id).await?;
         state::put(&access, **destination_id, destination::State::Paused).await
+    }
+
+    /// Test a destination
+    ///
+    /// Sends an event that is marked as a test to this destination alone, once, also while it is paused or disabled. What
+    /// comes of it counts for nothing else: the delivery shows it.
+    #[oai(
+        path = "/tenants/:tenant_id/destinations/:destination_id/test",
+        method = "post",
+        operation_id = "test_destination"
+    )]
+    async fn test(
+        &self,
+        caller: Caller,
+        tenant_id: Path<Id<kind::Tenant>>,
+        destination_id: Path<Id<kind::Destination>>,
+        body: Input<Test>,
+    ) -> Result<Accepted<Tested>, Error> {
+        let access = caller.may(Scope::Write, **tenant_id).await?;
+        testing::test(&access, **destination_id, body.0).await
     }
 
     /// Resume a destination

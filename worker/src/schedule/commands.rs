@@ -4,7 +4,7 @@ use entity::delivery::State;
 use entity::finish::{Change, Write};
 use entity::pending::Due;
 
-use super::{Met, Place, Schedule, bytes, row};
+use super::{Met, Place, Schedule, row};
 
 impl Schedule {
     /// Cancels a delivery of one of our shards; one in flight ends with its true outcome.
@@ -73,9 +73,7 @@ impl Schedule {
             .filter_map(|known| if let Place::InFlight { due, .. } = &known.place { Some(*due) } else { None })
             .collect();
         for due in lost {
-            self.in_flight -= 1;
-            self.bodies -= bytes(&due);
-            self.ring.ended(due.tenant_id);
+            self.leave(&due);
         }
         self.known.retain(|_, known| known.shard != shard);
         self.lines.retain(|_, line| line.shard != shard);

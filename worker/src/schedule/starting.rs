@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use entity::delivery::Trigger;
 use entity::pending::Due;
 use relay::id::DestinationId;
 
@@ -9,6 +10,8 @@ use super::{Place, Schedule, Start, bytes};
 
 /// Requests in flight in this process.
 const SLOTS: usize = 2_000;
+/// Of them tests, which wait for no line: a flood of them must not take the place of deliveries.
+const TESTS: usize = 64;
 /// Bodies in flight in this process, in bytes.
 const BODIES: usize = 64 << 20;
 
@@ -54,7 +57,7 @@ impl Schedule {
         self.wake();
         let mut starts = Vec::new();
         while self.in_flight < SLOTS && self.bodies < BODIES {
-            if let Some((due, epoch)) = self.tests.pop_front() {
+            if let Some((due, epoch)) = self.next_test() {
                 starts.push(self.begin(due, epoch, false));
                 continue;
             }
@@ -75,12 +78,73 @@ impl Schedule {
         starts
     }
 
+    fn next_test(&mut self) -> Option<(Due, i64)> {
+        let draining = &self.draining;
+        let next = self.tests.iter().position(|(due, _)| !draining.contains(&due.shard));
+        self.tests.remove(next.filter(|_| self.tests_in_flight < TESTS)?)
+    }
+
     /// Probes that were read: each starts whatever its destination's gate says.
     pub(super) fn begin(&mut self, due: Due, epoch: i64, is_probe: bool) -> Start {
         self.in_flight += 1;
         self.bodies += bytes(&due);
+        self.tests_in_flight += usize::from(due.trigger == Trigger::Test);
         self.ring.started(due.tenant_id);
         self.place(&due, Place::InFlight { due, epoch, news: self.news, cancelled: None, is_probe });
         Start { due, epoch, is_probe }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use relay::id::{DeliveryId, Id};
+
+    use super::super::Ended;
+    use super::*;
+
+    fn test_of(number: i64, shard: i16) -> Due {
+        Due {
+            tenant_id: Id::at(1),
+            id: DeliveryId::at(number),
+            shard,
+            due_at: 0,
+            seq: number,
+            event_id: Id::at(number),
+            subscription_id: None,
+            destination_id: Id::at(1),
+            order_key: None,
+            attempts: 0,
+            trigger: Trigger::Test,
+            size: 10,
+        }
+    }
+
+    fn offered(count: usize) -> Schedule {
+        let mut schedule = Schedule::new(false);
+        for number in (1..).take(count) {
+            let ticket = schedule.tickets.take();
+            schedule.offer(test_of(number, (number % 2) as i16), 1, ticket);
+        }
+        schedule
+    }
+
+    #[test]
+    fn a_flood_of_tests_takes_a_small_part_of_the_slots() {
+        let mut schedule = offered(TESTS + 10);
+        let starts = schedule.start();
+        assert_eq!((starts.len(), schedule.start().len()), (TESTS, 0));
+        schedule.ended(starts[0].due.id, 1, Ended::Aborted);
+        assert_eq!(schedule.start().len(), 1);
+        // What is in flight in a shard that is lost is so no more.
+        schedule.forget(0);
+        assert!(schedule.start().len() > 1);
+    }
+
+    #[test]
+    fn no_test_starts_in_a_shard_that_is_handed_over() {
+        let mut schedule = offered(10);
+        schedule.drain(1);
+        assert!(schedule.start().iter().all(|start| start.due.shard == 0));
+        assert_eq!(schedule.in_flight(), 5);
     }
 }
