@@ -9,6 +9,7 @@ use relay::telemetry::{self, TelemetrySettings};
 mod demo;
 mod keys;
 mod migrate;
+mod reseal;
 mod serve;
 
 /// A multi-tenant webhook relay
@@ -34,6 +35,8 @@ enum Command {
     Migrate(migrate::Settings),
     /// Make API keys
     Keys(keys::Settings),
+    /// Seal secrets anew with the first of the sealing keys, so that the others can be taken away
+    Reseal(reseal::Settings),
 }
 
 #[tokio::main]
@@ -45,6 +48,7 @@ async fn main() -> ExitCode {
         Command::Demo(settings) => demo::run(settings).await,
         Command::Migrate(settings) => migrate::run(settings).await,
         Command::Keys(settings) => keys::run(settings).await,
+        Command::Reseal(settings) => reseal::run(settings).await,
     })
 }
 
@@ -56,6 +60,7 @@ impl Hookyard {
             Some(Command::Demo(settings)) => &settings.telemetry,
             Some(Command::Migrate(settings)) => &settings.telemetry,
             Some(Command::Keys(settings)) => &settings.telemetry,
+            Some(Command::Reseal(settings)) => &settings.telemetry,
         }
     }
 }

@@ -8,7 +8,7 @@ use api::Api;
 use api::config::HttpSettings;
 use entity::start::{self, Opened};
 use entity::wake::Wake;
-use entity::{Database, housekeeping, pending};
+use entity::{Database, housekeeping, pending, sealing};
 use relay::egress::EgressSettings;
 use relay::keyring::Keyring;
 use relay::operations;
@@ -59,7 +59,7 @@ pub(crate) struct Settings {
 }
 
 /// Where the keys lie that were not given.
-const KEY_FILE: &str = "hookyard.keys";
+pub(crate) const KEY_FILE: &str = "hookyard.keys";
 
 pub(crate) async fn run(settings: Settings) -> Result<(), Error> {
     let stopped = process::stop_on_signals()?;
@@ -98,7 +98,7 @@ impl Relay {
         let url = settings.database_url.expose_secret();
         migrate::up(url).await?;
         let db = Database::open(url).await.map_err(|error| process::bad_setting("HOOKYARD_DATABASE_URL", error))?;
-        let opened = start::open(db.clone(), keyring(settings, &db, key_file).await?).await?;
+        let opened = start::open(db.clone(), keyring(settings.master_keys.as_ref(), &db, key_file).await?).await?;
         let new_operator_key = operator_key::ensure(&opened, settings.http.operator_key.is_some()).await?;
         let wake = Wake::default();
         let api = Api::bind(&settings.http, &settings.egress, &opened, wake.clone()).await?;
@@ -118,8 +118,8 @@ impl Relay {
     /// Works until `now`; then the api ends first, so that what it accepted last is still delivered or kept; `end` tells
     /// the rest.
     pub(crate) async fn run(self, now: CancellationToken, end: CancellationToken) {
-        let Opened { db, clock, configuration, .. } = self.opened;
-        tokio::spawn(housekeeping::run(db.clone(), configuration, clock, end.clone()));
+        let db = self.opened.db.clone();
+        tokio::spawn(housekeeping::run(self.opened, end.clone()));
         if !db.is_sqlite() {
             tokio::spawn(pending::pass_on(db.clone(), self.wake, end.clone()));
         }
@@ -130,10 +130,10 @@ impl Relay {
 }
 
 /// The keys that were given, or those of the key file.
-async fn keyring(settings: &Settings, db: &Database, key_file: &Path) -> Result<Keyring, Error> {
-    let text = match &settings.master_keys {
+pub(crate) async fn keyring(given: Option<&SecretString>, db: &Database, key_file: &Path) -> Result<Keyring, Error> {
+    let text = match given {
         Some(given) => given.clone(),
-        None => key_file::read_or_make(&PathBuf::from(key_file), start::holds_sealed(db).await?)?,
+        None => key_file::read_or_make(&PathBuf::from(key_file), sealing::is_any(&db.read).await?)?,
     };
     Ok(Keyring::parse(text.expose_secret()).map_err(|error| process::bad_setting("HOOKYARD_MASTER_KEYS", error))?)
 }

@@ -83,7 +83,7 @@ impl Once {
     }
 
     fn owner(&self) -> String {
-        format!("{}/answer", id_text(&self.id))
+        idempotency::owner(&self.id)
     }
 }
 
@@ -100,11 +100,6 @@ fn is_key(key: &[u8]) -> bool {
 /// Each part by its own hash, so that no two lists of parts run together into the same bytes.
 fn id(parts: &[&[u8]]) -> [u8; 32] {
     fingerprint(&parts.iter().flat_map(|part| fingerprint(part)).collect::<Vec<_>>())
-}
-
-fn id_text(id: &[u8; 32]) -> String {
-    use base64::Engine;
-    base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(id)
 }
 
 #[cfg(test)]

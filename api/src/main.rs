@@ -42,12 +42,7 @@ async fn run(settings: Settings) -> Result<(), Box<dyn std::error::Error + Send 
     println!("operations on http://{}", ops.local_addr()?);
     let Stopped { now, end } = stop;
     tokio::spawn(operations::serve(ops, ready(&opened, now.clone()), numbers, end.clone()));
-    tokio::spawn(housekeeping::run(
-        opened.db.clone(),
-        Arc::clone(&opened.configuration),
-        opened.clock.clone(),
-        end.clone(),
-    ));
+    tokio::spawn(housekeeping::run(opened.clone(), end.clone()));
     if !opened.db.is_sqlite() {
         tokio::spawn(pending::pass_on(opened.db.clone(), wake, end.clone()));
     }

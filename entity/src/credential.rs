@@ -7,6 +7,8 @@ use sea_orm::entity::prelude::*;
 use sea_orm::{Condition, IntoActiveModel, QueryOrder, QuerySelect};
 use secrecy::{ExposeSecret, SecretString};
 
+use crate::sealing::Sealed;
+
 mod kind;
 
 pub use kind::Kind;
@@ -66,6 +68,13 @@ impl Model {
     #[must_use]
     pub fn is_live(&self, now: i64) -> bool {
         self.expires_at.is_none_or(|end| end > now)
+    }
+
+    /// None for kinds that are not sealed.
+    pub(crate) fn sealed(&self) -> Option<Sealed<Column>> {
+        let is_sealed = matches!(self.kind(), Some(Kind::Hmac | Kind::VerifyToken));
+        let owner = owned(self.owner());
+        is_sealed.then(|| Sealed { column: Column::Stored, text: self.stored.clone(), owner })
     }
 
     /// What signatures are checked with; None for kinds of which only a hash is kept.

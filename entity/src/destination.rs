@@ -9,6 +9,8 @@ use relay::retry::RetryPolicy;
 use sea_orm::entity::prelude::*;
 use sea_orm::{Condition, IntoActiveModel, QueryOrder, QuerySelect};
 
+use crate::sealing::Sealed;
+
 mod auth;
 mod opened;
 mod settings;
@@ -123,6 +125,18 @@ impl FromStr for State {
 }
 
 impl Model {
+    pub(crate) fn sealed(&self) -> Vec<Sealed<Column>> {
+        let (tenant, id) = (self.tenant(), self.id());
+        let texts = [
+            (Column::Auth, self.auth.clone(), auth::owner(tenant, id)),
+            (Column::SigningSecrets, Some(self.signing_secrets.clone()), signing::owner(tenant, id)),
+            (Column::TlsKey, self.tls_key.clone(), tls::owner(tenant, id)),
+        ];
+        let sealed =
+            |(column, text, owner): (Column, Option<String>, String)| Some(Sealed { column, text: text?, owner });
+        texts.into_iter().filter_map(sealed).collect()
+    }
+
     #[must_use]
     pub fn id(&self) -> DestinationId {
         self.id.into()

@@ -1,14 +1,15 @@
 //! What every process does on the side: follows the change log, keeps its clock right, makes days ahead, and forgets
 //! what has expired.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use relay::clock::{Clock, boot_time};
+use relay::keyring::Keyring;
 use tokio_util::sync::CancellationToken;
 
-use crate::configuration::{Configuration, POLL};
-use crate::{Database, DbErr, access_token, change, dedupe, idempotency, own_request, partition};
+use crate::configuration::POLL;
+use crate::start::Opened;
+use crate::{Database, DbErr, access_token, change, dedupe, idempotency, own_request, partition, sealing};
 
 /// How often the machine's clock is compared with the database's.
 const CLOCK_EVERY: Duration = Duration::from_secs(5);
@@ -20,7 +21,8 @@ const CHANGES_MS: i64 = 3_600_000;
 pub const CLOCK_TOLERANCE_MS: i64 = 5_000;
 
 /// Runs until `stop`.
-pub async fn run(db: Database, configuration: Arc<Configuration>, clock: Clock, stop: CancellationToken) {
+pub async fn run(opened: Opened, stop: CancellationToken) {
+    let Opened { db, clock, keyring, configuration } = opened;
     let mut cleaned_at: Option<Duration> = None;
     let mut clocked_at = boot_time();
     let mut away = false;
@@ -41,7 +43,7 @@ pub async fn run(db: Database, configuration: Arc<Configuration>, clock: Clock, 
         let moved = clock.boot();
         if !away && cleaned_at.is_none_or(|at| moved.saturating_sub(at) >= CLEAN_EVERY) {
             cleaned_at = Some(moved);
-            told(clean(&db, &clock).await, "housekeeping was put off");
+            told(clean(&db, &clock, &keyring).await, "housekeeping was put off");
         }
         tokio::select! {
             () = stop.cancelled() => {}
@@ -50,7 +52,8 @@ pub async fn run(db: Database, configuration: Arc<Configuration>, clock: Clock, 
     }
 }
 
-async fn clean(db: &Database, clock: &Clock) -> Result<(), DbErr> {
+async fn clean(db: &Database, clock: &Clock, keyring: &Keyring) -> Result<(), DbErr> {
+    sealing::note(&db.finish, keyring, clock.now()).await?;
     partition::ensure(db, clock).await?;
     let now = clock.now();
     while dedupe::forget(&db.finish, now).await? > 0 {}

@@ -1,7 +1,11 @@
 //! The answers that were given to an `Idempotency-Key`.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use sea_orm::entity::prelude::*;
 use sea_orm::{DbBackend, Statement, Value};
+
+use crate::sealing::Sealed;
 
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "idempotency")]
@@ -21,6 +25,18 @@ pub struct Model {
 pub enum Relation {}
 
 impl ActiveModelBehavior for ActiveModel {}
+
+impl Model {
+    pub(crate) fn sealed(&self) -> Sealed<Column> {
+        Sealed { column: Column::Answer, text: self.answer.clone(), owner: owner(&self.id) }
+    }
+}
+
+/// What an answer is bound to when it is sealed.
+#[must_use]
+pub fn owner(id: &[u8]) -> String {
+    format!("{}/answer", URL_SAFE_NO_PAD.encode(id))
+}
 
 /// Whether nobody else is answering the same key at this moment, in any process. Held until the transaction ends. SQLite
 /// has one writer, so a transaction that runs is alone.

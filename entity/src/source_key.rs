@@ -7,6 +7,8 @@ use sea_orm::entity::prelude::*;
 use sea_orm::{Condition, IntoActiveModel};
 use secrecy::{ExposeSecret, SecretString};
 
+use crate::sealing::Sealed;
+
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "source_key")]
 pub struct Model {
@@ -52,6 +54,11 @@ impl Model {
             sealed: keyring.seal(key, &owner(tenant, source)),
             expires_at: None,
         }
+    }
+
+    pub(crate) fn sealed(&self) -> Sealed<Column> {
+        let owner = owner(self.tenant(), self.source());
+        Sealed { column: Column::Sealed, text: self.sealed.clone(), owner }
     }
 
     /// The key itself.

@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use relay::clock::{Clock, wall};
-use relay::keyring::{Keyring, OpenError};
-use sea_orm::{ConnectionTrait, Statement, Value};
+use relay::keyring::Keyring;
 use tokio_util::sync::CancellationToken;
 
 use crate::configuration::Configuration;
 use crate::housekeeping::CLOCK_TOLERANCE_MS;
+use crate::sealing::{self, KeysError};
 use crate::{Database, DbErr, partition};
 
 /// Why a process does not start.
@@ -18,8 +18,8 @@ pub enum StartError {
     Database(#[from] DbErr),
     #[error("this machine's clock is {0} ms from the database's; set one of them right")]
     Clock(i64),
-    #[error("HOOKYARD_MASTER_KEYS does not open what this database holds; give the keys that sealed it")]
-    Keys(#[source] OpenError),
+    #[error(transparent)]
+    Keys(#[from] KeysError),
 }
 
 /// A database that is fit for use.
@@ -51,9 +51,6 @@ impl Opened {
     }
 }
 
-/// What the canary says, and whose it is.
-const CANARY: &str = "canary";
-
 /// Checks clock and keys, and makes days ahead. The schema must be up to date.
 pub async fn open(db: Database, keyring: Keyring) -> Result<Opened, StartError> {
     let clock = Clock::start();
@@ -61,29 +58,8 @@ pub async fn open(db: Database, keyring: Keyring) -> Result<Opened, StartError> 
     if off.abs() > CLOCK_TOLERANCE_MS {
         return Err(StartError::Clock(off));
     }
-    check_keys(&db, &keyring).await?;
+    sealing::check(&db, &clock, &keyring).await?;
     partition::ensure(&db, &clock).await?;
     let configuration = Configuration::open(db.clone(), clock.clone()).await?;
     Ok(Opened { db, clock, keyring: Arc::new(keyring), configuration })
-}
-
-/// Whether anything was ever sealed here. A new key file is made only where nothing was.
-pub async fn holds_sealed(db: &Database) -> Result<bool, DbErr> {
-    Ok(canary(db).await?.is_some())
-}
-
-async fn check_keys(db: &Database, keyring: &Keyring) -> Result<(), StartError> {
-    if canary(db).await?.is_none() {
-        let insert = "INSERT INTO canary (id, sealed) VALUES (1, $1) ON CONFLICT DO NOTHING";
-        let values: [Value; 1] = [keyring.seal(CANARY.as_bytes(), CANARY).into()];
-        db.write.execute_raw(Statement::from_sql_and_values(db.write.get_database_backend(), insert, values)).await?;
-    }
-    // Read again: another process may have been first, with other keys.
-    let sealed = canary(db).await?.unwrap_or_default();
-    keyring.open(&sealed, CANARY).map(drop).map_err(StartError::Keys)
-}
-
-async fn canary(db: &Database) -> Result<Option<String>, DbErr> {
-    let read = Statement::from_string(db.write.get_database_backend(), "SELECT sealed FROM canary WHERE id = 1");
-    db.write.query_one_raw(read).await?.map(|row| row.try_get_by_index(0)).transpose()
 }

@@ -27,6 +27,16 @@ CREATE TABLE health (
 );
 -- Read when a shard is taken over. One entry a failing destination.
 CREATE INDEX health_shard ON health (shard);
+
+-- The keys that sealed something here, each with what opens with it alone; sealing_at: when a process last said that it
+-- seals with it. The id of the canary's key stands between `v1|` and two texts of 32 letters.
+CREATE TABLE sealing_key (
+    id text PRIMARY KEY,
+    canary text NOT NULL,
+    sealing_at bigint NOT NULL
+);
+INSERT INTO sealing_key (id, canary, sealing_at) SELECT substr(sealed, 4, length(sealed) - 69), sealed, 0 FROM canary;
+DROP TABLE canary;
 ";
 
 #[async_trait::async_trait]

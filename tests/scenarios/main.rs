@@ -44,6 +44,7 @@ mod preconditions;
 mod programs;
 mod readme;
 mod retries;
+mod sealing_keys;
 mod settings;
 mod shutdown;
 mod signing;

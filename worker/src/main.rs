@@ -42,12 +42,7 @@ async fn run(settings: Settings) -> Result<(), Box<dyn std::error::Error + Send 
     let guard = Arc::new(Guard::new(&settings.egress, own.into_iter().collect()));
     let Stopped { now, end } = stop;
     tokio::spawn(operations::serve(ops, ready(&opened, now.clone()), numbers, end.clone()));
-    tokio::spawn(housekeeping::run(
-        opened.db.clone(),
-        Arc::clone(&opened.configuration),
-        opened.clock.clone(),
-        end.clone(),
-    ));
+    tokio::spawn(housekeeping::run(opened.clone(), end.clone()));
     let worker = Worker {
         db: opened.db,
         configuration: opened.configuration,

@@ -1,0 +1,182 @@
+//! The keys that seal secrets are changed while the relay runs, and no process starts without one that is needed.
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use harness::answer::text;
+use harness::program::{Program, words};
+use harness::relay::settings_of;
+use harness::signature::is_signed;
+use harness::source::basic;
+use harness::{Database, Receiver, Relay, Value, json, on_each_database};
+use reqwest::Method;
+
+on_each_database![
+    keys_are_changed_without_losing_a_secret,
+    a_process_without_a_key_that_is_needed_does_not_start,
+    a_key_that_still_seals_is_not_given_up,
+];
+
+fn key(id: &str, byte: u8) -> String {
+    format!("{id}:{}", STANDARD.encode([byte; 32]))
+}
+
+async fn first(database: &Database, given: &[&str]) -> Relay {
+    Relay::plan(database.clone()).setting("HOOKYARD_MASTER_KEYS", given.join(",")).start().await
+}
+
+/// On the same database, from this time on.
+async fn then(database: &Database, given: &[&str], at_ms: i64) -> Relay {
+    Relay::plan(database.clone()).setting("HOOKYARD_MASTER_KEYS", given.join(",")).at(at_ms).start().await
+}
+
+/// Ends every process as an operator would.
+async fn ended(relay: Relay) -> i64 {
+    for process in relay.processes() {
+        process.terminate();
+        process.ended().await;
+    }
+    relay.clock.now_ms()
+}
+
+/// Whether it succeeded, and what it said.
+async fn reseal(relay: &Relay, given: &[&str]) -> (bool, String) {
+    let mut settings = settings_of(Program::Hookyard, &relay.database, &relay.clock);
+    settings.retain(|name, _| ["HOOKYARD_DATABASE_URL", "HOOKYARD_TEST_CLOCK"].contains(name));
+    settings.insert("HOOKYARD_MASTER_KEYS", given.join(","));
+    let output = Program::Hookyard.run(&["reseal"], &settings, &relay.database.directory()).await;
+    (output.status.success(), words(&output))
+}
+
+/// How many texts this key has sealed, wherever such stand.
+async fn sealed_with(database: &Database, id: &str) -> i64 {
+    let columns = [
+        ("source_key", "sealed"),
+        ("credential", "stored"),
+        ("destination", "auth"),
+        ("destination", "signing_secrets"),
+        ("destination", "tls_key"),
+        ("idempotency", "answer"),
+        ("sealing_key", "canary"),
+    ];
+    let mut count = 0;
+    for (table, column) in columns {
+        count += database.number(&format!("SELECT count(*) FROM {table} WHERE {column} LIKE 'v1|{id}|%'")).await;
+    }
+    count
+}
+
+const SILENT: std::time::Duration = std::time::Duration::from_secs(181);
+
+async fn keys_are_changed_without_losing_a_secret(database: Database) {
+    let (old, new) = (key("old", 1), key("new", 2));
+    let relay = first(&database, &[&old]).await;
+    let receiver = Receiver::start().await;
+    let tenant = relay.tenant("acme").await;
+    let identity = rcgen::generate_simple_self_signed(vec!["client".to_owned()]).unwrap();
+    let told = json!({
+        "auth": { "kind": "basic", "username": "me", "password": "a-password-of-mine" },
+        "tls": { "client_certificate": identity.cert.pem(), "client_key": identity.signing_key.serialize_pem() },
+    });
+    let source = json!({
+        "name": "in",
+        "provider": "generic",
+        "verification": {
+            "kind": "hmac",
+            "signature": { "from": "header", "name": "x-signature", "parse": { "kind": "raw" }, "encoding": "hex" },
+            "algorithm": "hmac-sha256",
+            "signed": "{body}",
+        },
+    });
+    let source = tenant.source_of(source).await;
+    let secret = json!({ "kind": "hmac", "secret": "what they sign with" });
+    let _ = tenant.post(&format!("/sources/{}/credentials", source.id), secret).await.json(201);
+    let mut destination = json!({ "name": "out", "url": receiver.url() });
+    destination.as_object_mut().unwrap().extend(told.as_object().unwrap().clone());
+    let once = [("idempotency-key", "once")];
+    let path = tenant.path("/destinations");
+    let made = tenant.client.ask_json(Method::POST, &path, &once, &destination).await.json(201);
+    let subscription = json!({ "destination_id": made["id"], "event_types": ["*"] });
+    let _ = tenant.post("/subscriptions", subscription).await.json(201);
+    let url = tenant.get(&format!("/sources/{}", source.id)).await.json(200)["url"].clone();
+
+    // The new key comes behind the old one, then before it.
+    let at = ended(relay).await;
+    let relay = then(&database, &[&old, &new], at).await;
+    let at = ended(relay).await;
+    let relay = then(&database, &[&new, &old], at).await;
+    relay.clock.advance(SILENT);
+    relay.clock_is_followed().await;
+    assert!(sealed_with(&database, "old").await >= 6);
+    let (success, said) = reseal(&relay, &[&new, &old]).await;
+    assert!(success && said.contains("6 secrets sealed anew") && said.contains("`old` is needed no more"), "{said}");
+    assert_eq!((sealed_with(&database, "old").await, sealed_with(&database, "new").await), (0, 7));
+
+    // The old one is gone, and everything that was sealed with it is there.
+    let at = ended(relay).await;
+    let relay = then(&database, &[&new], at).await;
+    let (tenant, source) = (tenant.at(&relay.apis[0]), source.at(&relay.apis[0]));
+    let again = tenant.client.ask_json(Method::POST, &path, &once, &destination).await.json(201);
+    assert_eq!(again, made);
+    let port = |url: &Value| url.as_str().unwrap().rsplit("/in/").next().unwrap().to_owned();
+    assert_eq!(port(&tenant.get(&format!("/sources/{}", source.id)).await.json(200)["url"]), port(&url));
+    let body = json!({ "type": "order" }).to_string();
+    let signature = harness::signature::hex_hmac(b"what they sign with", &[body.as_bytes()]);
+    let event = source.post_with(&[("x-signature", &signature)], body).await.event_id();
+    let delivered = tenant.settled(&event).await;
+    assert_eq!(delivered[0]["state"], "delivered", "{delivered:#?}");
+    let request = receiver.wait_for(1).await.remove(0);
+    assert_eq!(request.one("authorization"), basic("me", "a-password-of-mine"));
+    assert!(is_signed(&request, &text(&made, "signing_secret")));
+}
+
+async fn a_process_without_a_key_that_is_needed_does_not_start(database: Database) {
+    let (old, new) = (key("old", 1), key("new", 2));
+    let relay = first(&database, &[&old]).await;
+    relay.tenant("acme").await.source().await;
+    let at = ended(relay).await;
+    let clock = harness::clock::Clock::beginning_at(&database.directory(), at);
+    for (given, words_of_it) in [
+        (new.clone(), "lacks the key `old`"),
+        (format!("{},{new}", key("old", 9)), "`old` in HOOKYARD_MASTER_KEYS is another"),
+    ] {
+        for program in [Program::Hookyard, Program::Api, Program::Worker] {
+            if database.is_postgres() == (program == Program::Hookyard) {
+                continue;
+            }
+            let mut settings = settings_of(program, &database, &clock);
+            settings.insert("HOOKYARD_MASTER_KEYS", given.clone());
+            let output = program.run(&[], &settings, &database.directory()).await;
+            assert!(!output.status.success() && words(&output).contains(words_of_it), "{}", words(&output));
+        }
+    }
+    // A key that was refused is not needed from then on.
+    let relay = then(&database, &[&old], at).await;
+    relay.tenant("other").await.source().await;
+}
+
+async fn a_key_that_still_seals_is_not_given_up(database: Database) {
+    let (old, new) = (key("old", 1), key("new", 2));
+    let relay = first(&database, &[&old, &new]).await;
+    let tenant = relay.tenant("acme").await;
+    tenant.source().await;
+    // The relay still has the old one first, however often one reseals, and says so each minute.
+    for _ in 0..2 {
+        let (success, said) = reseal(&relay, &[&new, &old]).await;
+        assert!(!success && said.contains("a process had another key in the first place: `old`"), "{said}");
+        tenant.source().await;
+        relay.clock.advance(SILENT);
+        relay.clock_is_followed().await;
+        harness::eventually("the minute's word", async || {
+            let sealing = "SELECT max(sealing_at) FROM sealing_key WHERE id = 'old'";
+            (database.number(sealing).await > relay.clock.now_ms() - 100_000).then_some(())
+        })
+        .await;
+    }
+    let at = ended(relay).await;
+    let relay = then(&database, &[&new, &old], at).await;
+    let (success, said) = reseal(&relay, &[&new, &old]).await;
+    assert!(!success && said.contains("1 secrets sealed anew"), "{said}");
+    relay.clock.advance(SILENT);
+    let (success, said) = reseal(&relay, &[&new, &old]).await;
+    assert!(success && said.contains("0 secrets sealed anew"), "{said}");
+}
