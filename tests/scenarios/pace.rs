@@ -10,6 +10,8 @@ on_each_database![
     a_rate_is_never_exceeded,
     a_rate_outlives_its_worker,
     no_more_than_its_cap_is_in_flight,
+    a_cap_holds_for_whichever_worker_has_the_destination,
+    a_breaker_is_opened_anew_by_the_next_worker,
     who_is_told_to_come_back_later_does,
     a_destination_that_fails_is_left_alone_until_a_probe_succeeds,
     five_timeouts_in_a_row_are_enough,
@@ -49,12 +51,7 @@ async fn a_rate_outlives_its_worker(database: Database) {
     source.send_many(3, 1, |_| APPROVED.to_owned()).await;
     relay.pass_time_until("the first to arrive", async || (limited.count() >= 1).then_some(())).await;
 
-    relay.workers[relay.worker_behind(limited.requests()[0].sender)].kill();
-    if relay.database.is_postgres() {
-        relay.clock.advance(Duration::from_secs(20));
-    } else {
-        relay.start_again().await;
-    }
+    lose(&relay, relay.worker_behind(limited.requests()[0].sender)).await;
     for count in 2..=3 {
         relay.pass_time_until("the next to arrive", async || (limited.count() >= count).then_some(())).await;
     }
@@ -76,6 +73,67 @@ async fn no_more_than_its_cap_is_in_flight(database: Database) {
 
     capped.wait_for(13).await;
     assert_eq!(capped.most_at_once(), 3);
+}
+
+/// Only one of two workers sends; the other sends when the first has lost it, and then as many.
+async fn a_cap_holds_for_whichever_worker_has_the_destination(database: Database) {
+    let relay = Relay::plan(database).workers(2).start().await;
+    let (capped, free) = (Receiver::always(Reply::status(200).held()).await, Receiver::start().await);
+    let (_, source) = beside(&relay, &capped, &free, json!({ "max_in_flight": 3 })).await;
+
+    let events = source.send_many(12, 4, |_| APPROVED.to_owned()).await;
+    free.wait_for(12).await;
+    let first = capped.wait_for(3).await;
+    let owner = relay.worker_behind(first[0].sender);
+    assert!(first.iter().all(|request| relay.worker_behind(request.sender) == owner));
+    lose(&relay, owner).await;
+    let second = capped.wait_for(6).await;
+    let source = source.at(&relay.apis[0]);
+    source.send(APPROVED).await;
+    // The other destination may have been the lost worker's too, and see again what it saw.
+    eventually("the other destination to have it", async || (free.ids().len() == 13).then_some(())).await;
+    assert_eq!(capped.count(), 6);
+    if relay.database.is_postgres() {
+        assert!(second[3..].iter().all(|request| relay.worker_behind(request.sender) != owner));
+    }
+    capped.release();
+
+    eventually("all of them to arrive", async || (capped.ids().len() == 13).then_some(())).await;
+    assert!(events.iter().all(|event| capped.ids().contains(event)));
+    assert!(capped.count() <= 13 + 3, "{} requests for 13 events", capped.count());
+}
+
+/// What the former owner found out is not known to the next one, which finds it out as exactly.
+async fn a_breaker_is_opened_anew_by_the_next_worker(database: Database) {
+    let relay = Relay::plan(database).workers(2).start().await;
+    let (ill, free) = (Receiver::always(503).await, Receiver::start().await);
+    let told = json!({ "retry": { "schedule_s": [0, 36_000] }, "max_in_flight": 1 });
+    let (_, source) = beside(&relay, &ill, &free, told).await;
+
+    source.send_many(25, 4, |_| APPROVED.to_owned()).await;
+    a_breaker_opens(&relay).await;
+    assert_eq!(ill.count(), 20);
+    lose(&relay, relay.worker_behind(ill.requests()[0].sender)).await;
+    let source = source.at(&relay.apis[0]);
+    source.send_many(20, 4, |_| APPROVED.to_owned()).await;
+    ill.wait_for(40).await;
+    eventually("the free one to have all", async || (free.ids().len() == 45).then_some(())).await;
+    assert_eq!(ill.count(), 40);
+    relay.clock.advance(Duration::from_secs(11));
+    ill.wait_for(41).await;
+    source.send(APPROVED).await;
+    eventually("the free one to have it", async || (free.ids().len() == 46).then_some(())).await;
+    assert_eq!(ill.count(), 41);
+}
+
+/// A worker dies, and its lease with it.
+async fn lose(relay: &Relay, worker: usize) {
+    relay.workers[worker].kill();
+    if relay.database.is_postgres() {
+        relay.clock.advance(Duration::from_secs(20));
+    } else {
+        relay.start_again().await;
+    }
 }
 
 async fn who_is_told_to_come_back_later_does(database: Database) {
