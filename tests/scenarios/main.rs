@@ -31,6 +31,7 @@ mod idempotency;
 mod isolation;
 mod limits;
 mod listener;
+mod loops;
 mod oauth;
 mod order;
 mod origin;
