@@ -13,6 +13,7 @@ on_each_database![
     waldo_is_set_up_as_printed,
     stripe_is_set_up_as_printed,
     a_receiver_verifies_as_printed,
+    a_destination_is_set_up_as_printed,
     a_sender_of_ones_own_is_verified_as_printed,
 ];
 
@@ -29,7 +30,7 @@ impl Reader {
         let directory = database.directory();
         let relay = Relay::start(database).await;
         let tenant = relay.tenant("acme").await;
-        let key = json!({ "name": "a reader's", "scopes": ["read", "write"] });
+        let key = json!({ "name": "a reader's", "scopes": ["read", "write", "payloads"] });
         let settings = Settings::from([
             ("HOOKYARD", format!("http://{}", relay.apis[0].address())),
             ("KEY", text(&tenant.post("/api-keys", key).await.json(201), "key")),
@@ -133,6 +134,19 @@ async fn stripe_is_set_up_as_printed(database: Database) {
     assert_eq!(reader.credentials().await.len(), 1);
     reader.was_refused(2);
     reader.rejections_are([("address_reported", 3), ("signature_mismatch", 1), ("signature_stale", 1)]).await;
+}
+
+async fn a_destination_is_set_up_as_printed(database: Database) {
+    let receiver = Receiver::start().await;
+    let reader = Reader::of("docs/destinations.md", &receiver.url(), database).await;
+
+    let arrived = receiver.wait_for(2).await;
+    assert!(arrived.iter().all(|it| it.one("authorization") == "Bearer a-token-of-theirs"), "{arrived:#?}");
+    let said: Vec<_> = arrived.iter().map(|it| (it.one("hookyard-event-type"), it.header("x-country"))).collect();
+    assert_eq!(said, [("order.paid", None), ("order.paid", Some("LV"))]);
+    assert!(arrived.iter().all(|it| it.one("webhook-signature").contains("v1a,")), "{arrived:#?}");
+    assert_eq!(receiver.count(), 2);
+    reader.was_refused(0);
 }
 
 async fn a_receiver_verifies_as_printed(database: Database) {
