@@ -4,11 +4,14 @@
 #![expect(clippy::unwrap_used, reason = "what fails in a harness has to fail the test")]
 
 pub mod answer;
+pub mod authority;
 pub mod bash;
+pub mod beast;
 pub mod certificate;
 pub mod client;
 pub mod clock;
 pub mod database;
+pub mod h2;
 pub mod ondato;
 pub mod page;
 pub mod port;
@@ -28,6 +31,8 @@ pub mod wait;
 pub mod wire;
 
 pub use answer::Answer;
+pub use authority::Authority;
+pub use beast::{Beast, Visit};
 pub use client::Client;
 pub use database::{Database, Kind};
 pub use process::Process;

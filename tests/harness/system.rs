@@ -8,8 +8,23 @@ use rustix::process::{Pid, Resource, Rlimit};
 /// Memory of its own, without files that are mapped, in KiB.
 #[must_use]
 pub fn memory_kib(pid: u32) -> u64 {
+    kib(pid, "RssAnon:")
+}
+
+/// The most memory that it ever had since [`forget_peak`], with files that are mapped, in KiB.
+#[must_use]
+pub fn peak_memory_kib(pid: u32) -> u64 {
+    kib(pid, "VmHWM:")
+}
+
+/// The peak is what it has now.
+pub fn forget_peak(pid: u32) {
+    std::fs::write(format!("/proc/{pid}/clear_refs"), "5").unwrap();
+}
+
+fn kib(pid: u32, field: &str) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
-    let line = status.lines().find(|line| line.starts_with("RssAnon:")).unwrap();
+    let line = status.lines().find(|line| line.starts_with(field)).unwrap();
     line.split_whitespace().nth(1).unwrap().parse().unwrap()
 }
 

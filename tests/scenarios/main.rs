@@ -54,3 +54,4 @@ mod takeover;
 mod tls;
 mod vectors;
 mod workers;
+mod zoo;
