@@ -32,6 +32,7 @@ mod isolation;
 mod limits;
 mod listener;
 mod loops;
+mod mutual_tls;
 mod oauth;
 mod order;
 mod origin;
