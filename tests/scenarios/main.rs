@@ -21,6 +21,7 @@ mod destination_states;
 mod destination_tests;
 mod documents;
 mod duplicates;
+mod egress;
 mod explain;
 mod fan_out;
 mod filters;
