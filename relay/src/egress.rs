@@ -7,6 +7,7 @@
 //! is used; where the operator names a proxy, it looks names up and every connection is a tunnel through it.
 
 mod address;
+mod apart;
 mod body;
 #[cfg(test)]
 mod cases;

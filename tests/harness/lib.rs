@@ -12,7 +12,6 @@ pub mod client;
 pub mod clock;
 pub mod database;
 pub mod forward_proxy;
-pub mod h2;
 pub mod ondato;
 pub mod page;
 pub mod port;

@@ -11,6 +11,7 @@ use reqwest::{Client, RequestBuilder};
 use url::Url;
 
 use super::EgressSettings;
+use super::apart::Apart;
 use super::body::{Fenced, MayWrite};
 use super::clients::Clients;
 use super::guard::{Guard, Refusal, UNLISTED};
@@ -21,6 +22,12 @@ use super::tls::ClientTls;
 
 /// The way out; one a process. Connections are kept and shared.
 pub struct Egress {
+    pub(super) inner: Arc<Inner>,
+    pub(super) apart: Apart,
+}
+
+/// What requests share.
+pub(super) struct Inner {
     guard: Arc<Guard>,
     clients: Clients,
 }
@@ -73,6 +80,9 @@ pub enum EgressError {
     /// The HTTP client does not start.
     #[error("the HTTP client does not start")]
     Client(#[source] reqwest::Error),
+    /// The machine gives no threads.
+    #[error("no threads for requests can be started")]
+    Threads(#[source] std::io::Error),
     /// What is set is no proxy.
     #[error(transparent)]
     Proxy(#[from] NotAProxy),
@@ -82,6 +92,9 @@ pub enum EgressError {
     )]
     PlainThroughProxy,
 }
+
+/// Beyond its timeout a request is given up by whoever asked for it, wherever it has got to.
+const GRACE: Duration = Duration::from_secs(1);
 
 impl Egress {
     /// Opens the way out; names are looked up with `lookup`, unless there is a proxy to do that. A machine without root
@@ -95,7 +108,8 @@ impl Egress {
             return Err(EgressError::PlainThroughProxy);
         }
         let clients = Clients::open(Arc::clone(&guard), lookup, proxy).map_err(EgressError::Client)?;
-        Ok(Self { guard, clients })
+        let apart = Apart::new().map_err(EgressError::Threads)?;
+        Ok(Self { inner: Arc::new(Inner { guard, clients }), apart })
     }
 
     /// Sends a request and reads the answer, all within its timeout. Any answer with a status is one.
@@ -103,22 +117,28 @@ impl Egress {
     /// # Errors
     /// There was no answer.
     pub async fn send(&self, request: Outgoing) -> Result<Response, SendError> {
-        let url = self.check_url(&request.url)?;
+        let url = self.inner.check_url(&request.url)?;
         let authority = authority(&url);
-        let sent = tokio::time::timeout(request.timeout, self.answer(url, request)).await;
+        let until = Instant::now() + request.timeout;
+        let answer = self.apart.run(Arc::clone(&self.inner).answer(url, request, until));
+        // Not on those threads, whose timers are late when somebody keeps them busy.
+        let sent = tokio::time::timeout_at((until + GRACE).into(), answer).await;
         match sent.unwrap_or(Err(SendError::TimedOut)) {
             Ok(response) => Ok(response),
-            Err(error) => Err(self.blamed(error, &authority).await),
+            Err(error) => Err(self.inner.blamed(error, &authority).await),
         }
     }
+}
 
-    async fn answer(&self, url: Url, request: Outgoing) -> Result<Response, SendError> {
+impl Inner {
+    async fn answer(self: Arc<Self>, url: Url, request: Outgoing, until: Instant) -> Result<Response, SendError> {
         let Outgoing { headers, body, tls, timeout, may_write, .. } = request;
         let client = self.client(&url, tls.as_ref(), timeout)?;
         let (body, closed) = fenced(body, may_write)?;
-        let sent = self.dial(&client, url, |client, url| client.post(url).headers(headers).body(body)).await;
+        let dialled = self.dial(&client, url, |client, url| client.post(url).headers(headers).body(body));
+        let sent = tokio::time::timeout_at(until.into(), dialled).await.unwrap_or(Err(SendError::TimedOut));
         let response = sent.map_err(|error| if closed.load(Ordering::Relaxed) { SendError::Fenced } else { error })?;
-        let mut answer = Response::read(response).await;
+        let mut answer = Response::read(response, until).await;
         if self.clients.proxy().is_some() {
             answer.remote_address = None;
         }

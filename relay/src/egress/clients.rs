@@ -11,7 +11,6 @@ use url::{Host, Url};
 use super::guard::{Guard, UNLISTED};
 use super::proxy::Proxy;
 use super::resolver::{BUDGET, Guarded, Lookup};
-use super::response::KEPT;
 use super::tls::ClientTls;
 use super::warm::Warm;
 
@@ -162,7 +161,7 @@ fn builder() -> ClientBuilder {
         .connect_timeout(CONNECT)
         .pool_idle_timeout(IDLE)
         .http1_max_headers(MAX_HEADERS)
-        .http2_max_header_list_size(u32::try_from(KEPT).expect("16 KiB fit"))
+        .http1_only()
         .tls_version_min(tls::Version::TLS_1_2)
         .tcp_nodelay(true)
 }

@@ -1,5 +1,6 @@
 //! Fetches a document that somebody publishes, such as the keys that their signatures are checked with.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -7,7 +8,7 @@ use http::header::{ACCEPT, CACHE_CONTROL};
 use reqwest::Client;
 use url::Url;
 
-use super::client::{Egress, SendError, failure};
+use super::client::{Egress, Inner, SendError, failure};
 use super::guard::UNLISTED;
 
 /// A whole document.
@@ -40,16 +41,23 @@ impl Egress {
     /// # Errors
     /// There was no whole answer with the status 200, or it was longer than that.
     pub async fn fetch(&self, url: &str, accept: &str, cap: usize, timeout: Duration) -> Result<Fetched, FetchError> {
-        let url = self.check_url(url)?;
-        let client = self.client(&url, None, timeout)?;
-        tokio::time::timeout(timeout, self.document(&client, url, accept, cap))
-            .await
-            .map_err(|_| SendError::TimedOut)?
+        let url = self.inner.check_url(url)?;
+        let client = self.inner.client(&url, None, timeout)?;
+        let document = self.apart.run(Arc::clone(&self.inner).document(client, url, accept.to_owned(), cap));
+        tokio::time::timeout(timeout, document).await.map_err(|_| SendError::TimedOut)?
     }
+}
 
-    async fn document(&self, client: &Client, url: Url, accept: &str, cap: usize) -> Result<Fetched, FetchError> {
+impl Inner {
+    async fn document(
+        self: Arc<Self>,
+        client: Client,
+        url: Url,
+        accept: String,
+        cap: usize,
+    ) -> Result<Fetched, FetchError> {
         let port = url.port_or_known_default().unwrap_or(UNLISTED);
-        let mut response = self.dial(client, url, |client, url| client.get(url).header(ACCEPT, accept)).await?;
+        let mut response = self.dial(&client, url, |client, url| client.get(url).header(ACCEPT, accept)).await?;
         if response.status() != http::StatusCode::OK {
             return Err(FetchError::Status(response.status().as_u16()));
         }

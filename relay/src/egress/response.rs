@@ -1,6 +1,7 @@
 //! What is kept of an answer: bounded, and never decompressed.
 
 use std::net::SocketAddr;
+use std::time::Instant;
 
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, header};
@@ -26,8 +27,8 @@ pub struct Response {
 pub(super) const KEPT: usize = 16 * 1024;
 
 impl Response {
-    /// Reads an answer to its end or to the limit, and then lets go of the connection.
-    pub(super) async fn read(mut response: reqwest::Response) -> Self {
+    /// Reads an answer to its end, to the limit or until then, and lets go of the connection.
+    pub(super) async fn read(mut response: reqwest::Response, until: Instant) -> Self {
         let mut answer = Self {
             status: response.status().as_u16(),
             headers: kept(response.headers()),
@@ -42,15 +43,17 @@ impl Response {
         };
         let mut body = BytesMut::new();
         loop {
-            match response.chunk().await {
-                Ok(None) => break,
-                Ok(Some(chunk)) if chunk.len() <= KEPT - body.len() => body.extend_from_slice(&chunk),
-                Ok(Some(chunk)) => {
+            let chunk = tokio::time::timeout_at(until.into(), response.chunk()).await;
+            match chunk {
+                Ok(Ok(None)) => break,
+                Ok(Ok(Some(chunk))) if chunk.len() <= KEPT - body.len() => body.extend_from_slice(&chunk),
+                Ok(Ok(Some(chunk))) => {
                     body.extend_from_slice(&chunk[..KEPT - body.len()]);
                     answer.truncated = true;
                     break;
                 }
-                Err(_broken_off) => {
+                // It broke off, or goes on for too long: the status was said all the same.
+                Ok(Err(_)) | Err(_) => {
                     answer.truncated = true;
                     break;
                 }

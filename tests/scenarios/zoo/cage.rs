@@ -5,7 +5,6 @@ use std::sync::Arc;
 use harness::answer::text;
 use harness::ondato::APPROVED;
 use harness::{Authority, Beast, Relay, Tenant, Value, Visit, eventually, json};
-use rustls::ServerConfig;
 
 pub(super) const TIMEOUT_S: u64 = 2;
 /// For a busy machine.
@@ -71,6 +70,11 @@ impl Cage {
         Self { is_kept: true, ..self }
     }
 
+    /// It is not kept, although all seems well.
+    pub(super) fn left(self) -> Self {
+        Self { is_kept: false, ..self }
+    }
+
     /// Over plain HTTP, once it has read the request.
     pub(super) fn http(name: &'static str, says: impl AsRef<[u8]>, then: Then, end: End) -> Self {
         let is_kept = end.0 == "delivered" && matches!(then, Then::Holds);
@@ -98,21 +102,6 @@ impl Cage {
             }
         });
         Self::of(name, beast, end)
-    }
-
-    /// Over HTTP/2, once it has read the request. Whatever becomes of that, others may share the connection.
-    pub(super) fn h2(tls: &ServerConfig, name: &'static str, says: impl AsRef<[u8]>, then: Then, end: End) -> Self {
-        let act = Arc::new((says.as_ref().to_vec(), then));
-        let beast = Beast::secure(tls.clone(), move |mut visit: Visit| {
-            let act = Arc::clone(&act);
-            async move {
-                let _begun = visit.begin_h2().await;
-                if visit.h2_request().await.is_some() && visit.say(&act.0).await {
-                    act.1.clone().act(visit).await;
-                }
-            }
-        });
-        Self::of(name, beast, end).kept()
     }
 
     /// What is wrong with an attempt at it.

@@ -1,6 +1,5 @@
 //! However much a receiver has to say, the relay does not keep it.
 
-use harness::h2::{self, frame};
 use harness::wait::PATIENCE;
 use harness::{
     Authority, Client, Database, Process, Relay, Tenant, eventually, on_each_database_alone, system, within,
@@ -8,7 +7,6 @@ use harness::{
 
 use super::cage::Then::{Holds, Repeats};
 use super::cage::{Cage, DELIVERED, TIMED_OUT, fields, unreachable};
-use super::http_2::{begun, data, hint, more_headers, offering};
 use super::{CHUNKED, HEADERS, HINTS, LONG, OK, bomb};
 
 on_each_database_alone![memory_stays_flat];
@@ -25,7 +23,7 @@ async fn memory_stays_flat(database: Database) {
     let (relay, authority) = (Relay::start(database).await, Authority::new());
     let tenant = relay.tenant("zoo").await;
     let tame = vec![Cage::http("is tame", OK, Holds, DELIVERED)];
-    let (well, ill, slow) = (well(), ill(), slow(&authority));
+    let (well, ill, slow) = (well(), ill(), slow());
     for (cages, event_type) in [(&tame, "Tame"), (&well, "Well"), (&ill, "Ill"), (&slow, "Slow")] {
         for cage in cages {
             let destination = tenant.destination_of(fields(&authority, cage)).await;
@@ -77,15 +75,11 @@ fn ill() -> Vec<Cage> {
     ]
 }
 
-/// One of each: they keep a processor busy until they are left, and of hints in HTTP/2 each connection holds some 30 MiB.
-fn slow(authority: &Authority) -> Vec<Cage> {
-    let tls = offering(authority, &["h2"]);
-    let head = frame(h2::HEADERS, h2::END_HEADERS, 1, h2::OK);
+/// One of each: they keep a processor busy until they are left.
+fn slow() -> Vec<Cage> {
     vec![
         Cage::http("hints", "", Repeats(HINTS.into()), TIMED_OUT),
-        Cage::h2(&tls, "hints in HTTP/2", "", Repeats(hint()), TIMED_OUT),
-        Cage::h2(&tls, "goes on in HTTP/2", head, Repeats(data(16_384)), DELIVERED),
-        Cage::h2(&tls, "never ends its headers", begun(), Repeats(more_headers()), unreachable("excessive load")),
+        Cage::http("never ends a chunk's size", CHUNKED, Repeats(b"0".into()), DELIVERED),
     ]
 }
 

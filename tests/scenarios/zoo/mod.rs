@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use harness::certificate::Certificate;
-use harness::{Authority, Beast, Database, Relay, Visit, on_each_database};
+use harness::{Authority, Beast, Database, Relay, Visit, on_each_database, on_each_database_alone};
 
 mod cage;
 mod http_2;
@@ -23,6 +23,8 @@ on_each_database![
     a_redirect_leads_nowhere,
     what_comes_after_an_answer_is_no_answer_to_the_next,
 ];
+
+on_each_database_alone![who_keeps_a_thread_busy_is_left_in_time];
 
 const OK: &str = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
 /// The beginning of them.
@@ -43,14 +45,15 @@ async fn who_is_slow_or_endless_is_left_in_time(database: Database) {
         Cage::http("answers nothing", "", Holds, TIMED_OUT),
         Cage::before_tls("leaves the handshake", "", Holds, TIMED_OUT),
         Cage::http("drips its head", "", Drips(OK.into()), TIMED_OUT),
-        Cage::http("drips its body", LONG, Drips(vec![b'x'; 100]), TIMED_OUT),
+        Cage::http("drips its body", LONG, Drips(vec![b'x'; 100]), DELIVERED),
         Cage::http("stops in its head", &OK[..20], Holds, TIMED_OUT),
-        Cage::http("stops in its body", LONG, Holds, TIMED_OUT),
+        Cage::http("stops in its body", LONG, Holds, DELIVERED).left(),
         Cage::http("hints for ever", "", Murmurs(HINTS.into()), TIMED_OUT),
         Cage::http("goes on", LONG, Repeats(b"x".into()), DELIVERED),
         Cage::http("goes on, and says no", failing, Repeats(b"x".into()), REJECTED),
         Cage::http("goes on in chunks", CHUNKED, Repeats(b"1\r\nx\r\n".into()), DELIVERED),
-        Cage::http("never ends a chunk's size", CHUNKED, Murmurs(b"0".into()), TIMED_OUT),
+        Cage::http("stops in its body, and says no", LONG.replace("200 OK", "500 No"), Holds, REJECTED),
+        Cage::http("never ends a chunk's size", CHUNKED, Murmurs(b"0".into()), DELIVERED),
         Cage::http("never ends a chunk's extension", [CHUNKED, "1;"].concat(), Repeats(b"x".into()), DELIVERED),
         Cage::http("never ends its trailers", [CHUNKED, "0\r\n"].concat(), Repeats(b"a: b\r\n".into()), DELIVERED),
         bomb("explodes"),
@@ -216,6 +219,13 @@ async fn what_comes_after_an_answer_is_no_answer_to_the_next(database: Database)
 fn bomb(name: &'static str) -> Cage {
     let head = "HTTP/1.1 200 OK\r\ncontent-encoding: gzip\r\n\r\n";
     Cage::http(name, [head.as_bytes(), BOMB[0], BOMB[1]].concat(), Repeats(BOMB[2].into()), DELIVERED)
+}
+
+/// An answer that never stops, as fast as it can be read, keeps whoever reads it busy: the others' time is kept all the
+/// same.
+async fn who_keeps_a_thread_busy_is_left_in_time(database: Database) {
+    let cages: Vec<_> = (0..8).map(|_| Cage::http("hints", "", Repeats(HINTS.into()), TIMED_OUT)).collect();
+    attempts_at(&Relay::start(database).await, &Authority::new(), &cages).await;
 }
 
 /// Keeps the connection, and leaves what comes in the socket.

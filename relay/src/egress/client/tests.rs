@@ -175,12 +175,17 @@ async fn nothing_is_decompressed() {
 
 #[tokio::test]
 async fn the_deadline_covers_the_answer_to_its_last_byte() {
-    for answer in ["\0", "HTTP/1.1 200 OK\r\n\0", "HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nabc\0"] {
+    let answered = async |answer| {
         let receiver = Receiver::answering(answer).await;
-        let request = Outgoing { timeout: Duration::from_millis(200), ..outgoing(&receiver.url) };
-        let error = local().send(request).await.unwrap_err();
+        local().send(Outgoing { timeout: Duration::from_millis(200), ..outgoing(&receiver.url) }).await
+    };
+    for answer in ["\0", "HTTP/1.1 200 OK\r\n\0"] {
+        let error = answered(answer).await.unwrap_err();
         assert!(matches!(error, SendError::TimedOut), "{answer:?} {error:?}");
     }
+    // Its status was said in time.
+    let stalled = answered("HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nabc\0").await.unwrap();
+    assert_eq!((stalled.status, &stalled.body[..], stalled.truncated), (200, &b"abc"[..], true));
 }
 
 #[tokio::test]
