@@ -54,13 +54,8 @@ struct Place {
 
 #[derive(Debug, clap::Args)]
 struct Create {
-    /// A key that reaches every tenant
-    #[arg(long, required_unless_present = "tenant", conflicts_with = "tenant")]
-    operator: bool,
-
-    /// A key for the tenant of this slug, with all scopes
-    #[arg(long, value_name = "SLUG")]
-    tenant: Option<String>,
+    #[command(flatten)]
+    whose: Whose,
 
     /// What the key is for, shown in lists
     #[arg(long, default_value = "command line")]
@@ -68,6 +63,19 @@ struct Create {
 
     #[command(flatten)]
     place: Place,
+}
+
+/// One of them is to be said.
+#[derive(Debug, clap::Args)]
+#[group(required = true, multiple = false)]
+struct Whose {
+    /// A key that reaches every tenant
+    #[arg(long)]
+    operator: bool,
+
+    /// A key for the tenant of this slug, with all scopes
+    #[arg(long, value_name = "SLUG")]
+    tenant: Option<String>,
 }
 
 /// Whose key it is.
@@ -100,7 +108,7 @@ impl Place {
 
 async fn create(asked: &Create) -> Result<(), Error> {
     let (db, clock) = asked.place.open().await?;
-    let owner = match &asked.tenant {
+    let owner = match &asked.whose.tenant {
         None => Owner::Operator,
         Some(slug) => {
             let found = tenant::find_by_slug(&db.read, slug).await?;

@@ -2,8 +2,9 @@
 
 use std::path::Path;
 
-use entity::sealing::{self, Retiring};
-use entity::{Database, start};
+use entity::Database;
+use entity::sealing;
+use relay::clock::Clock;
 use relay::process;
 use relay::telemetry::TelemetrySettings;
 use secrecy::{ExposeSecret, SecretString};
@@ -38,26 +39,21 @@ pub(crate) async fn run(settings: Settings) -> Result<(), Error> {
     if let Some(pending) = migration::pending(&db.write).await? {
         return Err(pending.into());
     }
-    let keyring = serve::keyring(settings.master_keys.as_ref(), &db, Path::new(serve::KEY_FILE)).await?;
-    let opened = start::open(db, keyring).await?;
-    let done = sealing::reseal(&opened.db, &opened.keyring, opened.clock.now()).await?;
-    opened.db.close().await;
+    let keyring = serve::keyring(settings.master_keys.as_ref(), Path::new(serve::KEY_FILE), true)?;
+    let clock = Clock::start();
+    db.set_clock(&clock).await?;
+    let done = sealing::reseal(&db, &keyring, clock.now()).await?;
+    db.close().await;
     println!("{} secrets sealed anew", done.count);
-    let mut still = Vec::new();
-    for (key, became) in done.retiring {
-        match became {
-            Retiring::Retired => println!("the key `{key}` is needed no more: take it out of HOOKYARD_MASTER_KEYS"),
-            Retiring::StillSeals(ago_ms) => still.push(format!("`{key}` ({} s ago)", ago_ms / 1000)),
-        }
+    for key in done.retired {
+        println!("the key `{key}` is needed no more: take it out of the sealing keys");
     }
-    if still.is_empty() { Ok(()) } else { Err(still_seals(&still).into()) }
-}
-
-fn still_seals(keys: &[String]) -> String {
-    format!(
-        "within the last {} minutes a process had another key in the first place: {}. Start every process with the new key \
-         first, wait as long, and run this again",
-        sealing::SILENT_MS / 60_000,
-        keys.join(", ")
-    )
+    match done.needed.as_slice() {
+        [] => Ok(()),
+        needed => Err(format!(
+            "a process has begun to seal with another key meanwhile: {}. Run this again",
+            needed.join(", ")
+        )
+        .into()),
+    }
 }

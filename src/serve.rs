@@ -1,7 +1,7 @@
 //! Everything in one process: migrate, then api and worker side by side.
 
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use api::Api;
@@ -64,7 +64,10 @@ pub(crate) const KEY_FILE: &str = "hookyard.keys";
 pub(crate) async fn run(settings: Settings) -> Result<(), Error> {
     let stopped = process::stop_on_signals()?;
     let numbers = operations::count();
-    let relay = Relay::open(&settings, Path::new(KEY_FILE)).await?;
+    let relay = tokio::select! {
+        relay = Relay::open(&settings, Path::new(KEY_FILE)) => relay?,
+        () = stopped.now.cancelled() => return Ok(()),
+    };
     let ops = TcpListener::bind(settings.ops_listen)
         .await
         .map_err(|error| process::bad_setting("HOOKYARD_OPS_LISTEN", error))?;
@@ -98,7 +101,8 @@ impl Relay {
         let url = settings.database_url.expose_secret();
         migrate::up(url).await?;
         let db = Database::open(url).await.map_err(|error| process::bad_setting("HOOKYARD_DATABASE_URL", error))?;
-        let opened = start::open(db.clone(), keyring(settings.master_keys.as_ref(), &db, key_file).await?).await?;
+        let keyring = keyring(settings.master_keys.as_ref(), key_file, sealing::is_any(&db.read).await?)?;
+        let opened = start::open(db.clone(), keyring).await?;
         let new_operator_key = operator_key::ensure(&opened, settings.http.operator_key.is_some()).await?;
         let wake = Wake::default();
         let api = Api::bind(&settings.http, &settings.egress, &opened, wake.clone()).await?;
@@ -129,11 +133,11 @@ impl Relay {
     }
 }
 
-/// The keys that were given, or those of the key file.
-pub(crate) async fn keyring(given: Option<&SecretString>, db: &Database, key_file: &Path) -> Result<Keyring, Error> {
+/// The keys that were given, or those of the key file, which is made where nothing was ever sealed.
+pub(crate) fn keyring(given: Option<&SecretString>, key_file: &Path, holds_sealed: bool) -> Result<Keyring, Error> {
     let text = match given {
         Some(given) => given.clone(),
-        None => key_file::read_or_make(&PathBuf::from(key_file), sealing::is_any(&db.read).await?)?,
+        None => key_file::read_or_make(key_file, holds_sealed)?,
     };
     Ok(Keyring::parse(text.expose_secret()).map_err(|error| process::bad_setting("HOOKYARD_MASTER_KEYS", error))?)
 }

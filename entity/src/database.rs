@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use sea_orm::sqlx::postgres::PgConnectOptions;
 use sea_orm::sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
+use sea_orm::sqlx::{ConnectOptions as _, Connection as _};
 use sea_orm::{
     ConnectOptions, ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr, SqliteTransactionMode,
     Statement, TransactionOptions, TransactionTrait,
@@ -53,7 +54,7 @@ impl Database {
         check(url)?;
         if is_sqlite(url) {
             make_private(url);
-            let write = sea_orm::Database::connect(sqlite(url, 1)).await?;
+            let write = sea_orm::Database::connect(sqlite(url, 1)).await.map_err(|error| of_file(url, &error))?;
             let read = sea_orm::Database::connect(sqlite(url, READERS)).await?;
             let steady = sea_orm::Database::connect(sqlite(url, READERS)).await?;
             return Ok(Self {
@@ -65,6 +66,7 @@ impl Database {
                 changes: Arc::new(Semaphore::new(1)),
             });
         }
+        reach(url).await?;
         let asynchronous = |options: PgConnectOptions| options.options([("synchronous_commit", "off")]);
         Ok(Self {
             read: sea_orm::Database::connect(postgres(url, READERS)).await?,
@@ -82,8 +84,9 @@ impl Database {
         check(url)?;
         if is_sqlite(url) {
             make_private(url);
-            return sea_orm::Database::connect(sqlite(url, 1)).await;
+            return sea_orm::Database::connect(sqlite(url, 1)).await.map_err(|error| of_file(url, &error));
         }
+        reach(url).await?;
         let mut options = postgres(url, 2);
         options.statement_timeout(Duration::ZERO).acquire_timeout(MIGRATION_TIMEOUT);
         sea_orm::Database::connect(options).await
@@ -140,7 +143,7 @@ impl Database {
 
 /// The driver's own complaint would print the URL, and the password in it.
 fn check(url: &str) -> Result<(), DbErr> {
-    let refused = |why: &str| Err(DbErr::Custom(why.to_owned()));
+    let refused = |why: &str| Err(cannot_connect(why));
     if is_sqlite(url) {
         return Ok(());
     }
@@ -151,6 +154,27 @@ fn check(url: &str) -> Result<(), DbErr> {
         Ok(_) => Ok(()),
         Err(_) => refused("it is no URL; characters such as / # ? @ in a password are written %2F %23 %3F %40"),
     }
+}
+
+/// A pool says only that it had no connection in time; one of our own says why there is none.
+async fn reach(url: &str) -> Result<(), DbErr> {
+    let options: PgConnectOptions = url.parse().map_err(|error| cannot_connect(&format!("{error}")))?;
+    let place = format!("{}:{}", options.get_host(), options.get_port());
+    let connected = tokio::time::timeout(CONNECT_TIMEOUT * 2, options.connect()).await;
+    match connected {
+        Ok(Ok(connection)) => connection.close().await.map_err(|error| cannot_connect(&error.to_string())),
+        Ok(Err(error)) => Err(cannot_connect(&format!("{place}: {error}"))),
+        Err(_) => Err(cannot_connect(&format!("{place} does not answer"))),
+    }
+}
+
+fn of_file(url: &str, error: &DbErr) -> DbErr {
+    let path = sqlite_file(url).unwrap_or_default();
+    cannot_connect(&format!("{} cannot be opened: {error}", path.display()))
+}
+
+fn cannot_connect(why: &str) -> DbErr {
+    DbErr::Conn(sea_orm::RuntimeErr::Internal(why.to_owned()))
 }
 
 /// The file that `url` names: `sqlite://path` or `sqlite:path`, before any `?`. None on PostgreSQL.

@@ -6,12 +6,12 @@ use relay::keyring::{Keyring, OpenError, key_of};
 use sea_orm::entity::prelude::*;
 use sea_orm::{DbBackend, QueryOrder, Set};
 
-use crate::Database;
+use crate::{Database, Transaction};
 
 mod reseal;
 
 pub(crate) use reseal::Sealed;
-pub use reseal::{ResealError, Resealed, Retiring, reseal};
+pub use reseal::{ResealError, Resealed, reseal};
 
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "sealing_key")]
@@ -36,12 +36,13 @@ pub enum KeysError {
     #[error("the keys could not be compared with the database's")]
     Database(#[from] DbErr),
     #[error(
-        "HOOKYARD_MASTER_KEYS lacks the key `{0}`, which sealed what this database holds: give it too, behind the key that \
-         is to seal. `hookyard reseal` makes it needless"
+        "the sealing keys (HOOKYARD_MASTER_KEYS, or hookyard.keys without it) lack `{0}`, which sealed what this database \
+         holds: give it too, behind the key that is to seal. `hookyard reseal` makes it needless"
     )]
     Missing(String),
     #[error(
-        "the key `{0}` in HOOKYARD_MASTER_KEYS is another than the key of this id that sealed what this database holds"
+        "the sealing key `{0}` (in HOOKYARD_MASTER_KEYS, or hookyard.keys without it) is another than the one of this id that \
+         sealed what this database holds"
     )]
     Other(String),
 }
@@ -59,20 +60,31 @@ pub async fn is_any(db: &impl ConnectionTrait) -> Result<bool, DbErr> {
 
 /// Compares the keys with those that the database needs, and notes the one that seals from now on.
 pub async fn check(db: &Database, clock: &Clock, keyring: &Keyring) -> Result<(), KeysError> {
+    let txn = alone(db).await?;
+    compare(&txn, keyring).await?;
+    note(&txn, keyring, clock.now()).await?;
+    txn.commit().await?;
+    Ok(())
+}
+
+/// Nobody else notes a key until the transaction ends: two processes with different keys may start on an empty database,
+/// and only one of them is the first.
+async fn alone(db: &Database) -> Result<Transaction, DbErr> {
     let txn = db.begin().await?;
-    // Two processes with different keys may start on an empty database: only one of them is the first.
     if txn.get_database_backend() == DbBackend::Postgres {
         txn.execute_unprepared("LOCK TABLE sealing_key IN EXCLUSIVE MODE").await?;
     }
-    for row in Entity::find().order_by_asc(Column::Id).all(&txn).await? {
+    Ok(txn)
+}
+
+async fn compare(txn: &Transaction, keyring: &Keyring) -> Result<(), KeysError> {
+    for row in Entity::find().order_by_asc(Column::Id).all(txn).await? {
         match keyring.open(&row.canary, CANARY) {
             Ok(_) => {}
             Err(OpenError::UnknownKey(id)) => return Err(KeysError::Missing(id)),
             Err(OpenError::Tampered | OpenError::Malformed) => return Err(KeysError::Other(row.id)),
         }
     }
-    note(&txn, keyring, clock.now()).await?;
-    txn.commit().await?;
     Ok(())
 }
 

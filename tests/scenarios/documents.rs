@@ -140,12 +140,15 @@ async fn a_destination_is_set_up_as_printed(database: Database) {
     let receiver = Receiver::start().await;
     let reader = Reader::of("docs/destinations.md", &receiver.url(), database).await;
 
-    let arrived = receiver.wait_for(2).await;
+    let arrived = receiver.wait_for(4).await;
+    let told: Vec<_> = arrived[2..].iter().map(|it| it.one("hookyard-event-type")).collect();
+    assert_eq!(told, ["destination.paused", "destination.resumed"]);
+    let arrived = &arrived[..2];
     assert!(arrived.iter().all(|it| it.one("authorization") == "Bearer a-token-of-theirs"), "{arrived:#?}");
     let said: Vec<_> = arrived.iter().map(|it| (it.one("hookyard-event-type"), it.header("x-country"))).collect();
     assert_eq!(said, [("order.paid", None), ("order.paid", Some("LV"))]);
     assert!(arrived.iter().all(|it| it.one("webhook-signature").contains("v1a,")), "{arrived:#?}");
-    assert_eq!(receiver.count(), 2);
+    assert_eq!(receiver.count(), 4);
     reader.was_refused(0);
 }
 

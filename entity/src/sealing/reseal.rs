@@ -6,7 +6,7 @@ use sea_orm::sea_query::SimpleExpr;
 use sea_orm::{Condition, QueryOrder, QuerySelect};
 use secrecy::ExposeSecret;
 
-use super::{Column as Key, Entity as Keys, SILENT_MS};
+use super::{Column as Key, Entity as Keys, KeysError, SILENT_MS};
 use crate::{Database, credential, destination, idempotency, source_key};
 
 /// What was done.
@@ -14,24 +14,25 @@ use crate::{Database, credential, destination, idempotency, source_key};
 pub struct Resealed {
     /// How many secrets were sealed anew.
     pub count: u64,
-    /// What became of each key but the first.
-    pub retiring: Vec<(String, Retiring)>,
+    /// The keys that are needed no more.
+    pub retired: Vec<String>,
+    /// Keys with which a process has begun to seal meanwhile.
+    pub needed: Vec<String>,
 }
 
-/// What became of a key.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Retiring {
-    /// It is needed no more.
-    Retired,
-    /// A process may still seal with it: it said so this many milliseconds ago.
-    StillSeals(i64),
-}
-
-/// Why not everything is sealed anew. What was stays so: it can be begun again.
+/// Why not everything is sealed anew. What is stays so: it can be begun again.
 #[derive(Debug, thiserror::Error)]
 pub enum ResealError {
     #[error("the database could not be read or written")]
     Database(#[from] DbErr),
+    #[error(transparent)]
+    Keys(#[from] KeysError),
+    #[error(
+        "within the last {minutes} minutes a process had another key in the first place: {keys}. Nothing was changed. Start \
+         every process with the new key first, wait as long, and run this again",
+        minutes = SILENT_MS / 60_000
+    )]
+    StillSeals { keys: String },
     #[error("what {0} holds could not be opened")]
     Open(String, #[source] OpenError),
 }
@@ -62,19 +63,30 @@ trait Sealing: EntityTrait {
 /// Seals with the first key whatever another has sealed. May run while the relay does: nothing changes but how secrets are
 /// kept.
 pub async fn reseal(db: &Database, keyring: &Keyring, now: i64) -> Result<Resealed, ResealError> {
+    let txn = super::alone(db).await?;
+    super::compare(&txn, keyring).await?;
+    // A process that has another key in front may not know this one: what is sealed with it would be lost to that process.
+    let others = Keys::find().filter(Key::Id.ne(first(keyring))).order_by_asc(Key::Id);
+    let seals = others.clone().filter(Key::SealingAt.gt(now - SILENT_MS)).all(&txn).await?;
+    if !seals.is_empty() {
+        let ago = |key: super::Model| (now - key.sealing_at).max(0) / 1_000;
+        let seals = seals.into_iter().map(|key| format!("`{}` ({} s ago)", key.id.clone(), ago(key)));
+        return Err(ResealError::StillSeals { keys: seals.collect::<Vec<_>>().join(", ") });
+    }
+    super::note(&txn, keyring, now).await?;
+    txn.commit().await?;
     let mut count = table::<source_key::Entity>(db, keyring).await?;
     count += table::<credential::Entity>(db, keyring).await?;
     count += table::<destination::Entity>(db, keyring).await?;
     count += table::<idempotency::Entity>(db, keyring).await?;
-    let mut retiring = Vec::new();
-    for key in Keys::find().filter(Key::Id.ne(first(keyring))).order_by_asc(Key::Id).all(&db.write).await? {
+    let (mut retired, mut needed) = (Vec::new(), Vec::new());
+    for key in others.all(&db.write).await? {
         // Not by a look and then a deletion: a process may say in between that it seals with it.
         let silent = Condition::all().add(Key::Id.eq(&*key.id)).add(Key::SealingAt.lte(now - SILENT_MS));
         let gone = Keys::delete_many().filter(silent).exec(&db.write).await?.rows_affected == 1;
-        let became = if gone { Retiring::Retired } else { Retiring::StillSeals(now - key.sealing_at) };
-        retiring.push((key.id, became));
+        if gone { &mut retired } else { &mut needed }.push(key.id);
     }
-    Ok(Resealed { count, retiring })
+    Ok(Resealed { count, retired, needed })
 }
 
 fn first(keyring: &Keyring) -> &str {

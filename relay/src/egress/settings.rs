@@ -81,8 +81,7 @@ enum Unusable {
 }
 
 fn networks(text: &str) -> Result<Vec<IpNet>, Unusable> {
-    let network = |item: &str| item.parse().map_err(|_| Unusable::Network(item.to_owned()));
-    items(text).map(network).collect()
+    blocks(text, Unusable::Network)
 }
 
 fn ports(text: &str) -> Result<Vec<u16>, Unusable> {
@@ -91,9 +90,14 @@ fn ports(text: &str) -> Result<Vec<u16>, Unusable> {
 }
 
 fn addresses(text: &str) -> Result<Vec<IpNet>, Unusable> {
+    blocks(text, Unusable::Address)
+}
+
+/// Networks, or addresses for networks of one.
+fn blocks(text: &str, unusable: fn(String) -> Unusable) -> Result<Vec<IpNet>, Unusable> {
     let one = |item: &str| item.parse::<std::net::IpAddr>().map(IpNet::from);
-    let address = |item: &str| item.parse().or_else(|_| one(item)).map_err(|_| Unusable::Address(item.to_owned()));
-    items(text).map(address).collect()
+    let block = |item: &str| item.parse().or_else(|_| one(item)).map_err(|_| unusable(item.to_owned()));
+    items(text).map(block).collect()
 }
 
 fn items(text: &str) -> impl Iterator<Item = &str> {

@@ -8,7 +8,7 @@ use harness::{Authority, Beast, Relay, Tenant, Value, Visit, eventually, json};
 
 pub(super) const TIMEOUT_S: u64 = 2;
 /// For a busy machine.
-const SLACK_MS: u64 = 1_500;
+pub(super) const SLACK_MS: u64 = 1_500;
 
 pub(super) struct Cage {
     pub(super) name: &'static str,
@@ -135,7 +135,7 @@ pub(super) async fn attempts_at(relay: &Relay, authority: &Authority, cages: &[C
     attempts
 }
 
-async fn first_attempts(relay: &Relay, authority: &Authority, cages: &[Cage]) -> Vec<Value> {
+pub(super) async fn first_attempts(relay: &Relay, authority: &Authority, cages: &[Cage]) -> Vec<Value> {
     let tenant = relay.tenant("zoo").await;
     let source = tenant.source().await;
     for (number, cage) in cages.iter().enumerate() {

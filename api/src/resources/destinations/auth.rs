@@ -148,6 +148,9 @@ pub(super) fn checked(app: &App, said: Option<NewAuth>) -> Result<destination::A
         }
         Some(NewAuth::Bearer(bearer)) => {
             check_value(&bearer.token.0, "/auth/token")?;
+            if bearer.token.0.expose_secret().contains(' ') {
+                return Err(Error::field("/auth/token", "must have no spaces; `Bearer ` is put before it"));
+            }
             destination::Auth::Bearer { token: bearer.token.0 }
         }
         Some(NewAuth::Header(header)) => {
