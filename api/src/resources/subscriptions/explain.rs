@@ -145,6 +145,8 @@ pub(super) async fn explain(access: &Access, asked: Question) -> Result<Found<Ex
     let mut subscriptions = Vec::with_capacity(rules.len());
     for rule in &rules {
         subscriptions.push(explainer.verdict(rule).await?);
+        // Each may go through a long body: whoever posts an event meanwhile does not wait for all of them.
+        tokio::task::yield_now().await;
     }
     Ok(Found::of(Explanation { event: Reading::of(&work), subscriptions }))
 }
