@@ -94,6 +94,34 @@ pub async fn is_stored(db: &Database, event: &NewEvent) -> Result<bool, DbErr> {
 }
 
 impl NewEvent {
+    /// One that nobody sent: the relay says this itself, in JSON.
+    #[must_use]
+    pub fn of_ours(tenant_id: TenantId, event_type: String, body: &serde_json::Value, now: i64) -> Self {
+        Self {
+            tenant_id,
+            id: EventId::at(now),
+            source_id: None,
+            event_type: Some(event_type),
+            derived_type: None,
+            external_id: None,
+            request_id: None,
+            occurred_at: Some(now),
+            received_at: now,
+            method: "POST".to_owned(),
+            path: String::new(),
+            query: None,
+            remote_address: None,
+            content_type: Some("application/json".to_owned()),
+            test: false,
+            hops: 0,
+            attributes: "{}".to_owned(),
+            headers: r#"[["content-type","application/json"]]"#.to_owned(),
+            dedupe: None,
+            deliveries: Vec::new(),
+            body: body.to_string().into(),
+        }
+    }
+
     fn matched(&self) -> i32 {
         i32::try_from(self.deliveries.len()).unwrap_or(i32::MAX)
     }

@@ -1,9 +1,8 @@
 //! What a tenant hears of its own destinations: events of its built-in source, subscribed to like those of any other, in
 //! the transaction of what happened.
 
-use bytes::Bytes;
 use chrono::{DateTime, SecondsFormat};
-use relay::id::{DeliveryId, EventId};
+use relay::id::DeliveryId;
 use relay::order::Order;
 use sea_orm::{ConnectionTrait, DbErr};
 use serde_json::{Value, json};
@@ -47,7 +46,7 @@ pub async fn tell(
 }
 
 fn event(row: &destination::Model, happening: Happening, rules: &[Rule], now: i64) -> NewEvent {
-    let (id, event_type) = (EventId::at(now), happening.event_type());
+    let event_type = happening.event_type();
     let destination_id = row.id().to_string();
     let body = json!({
         "type": event_type,
@@ -59,6 +58,7 @@ fn event(row: &destination::Model, happening: Happening, rules: &[Rule], now: i6
             "state_reason": row.state_reason,
         },
     });
+    let own = NewEvent::of_ours(row.tenant(), event_type.to_owned(), &body, now);
     let about = About { destination: Some(row.id()), ..About::of_type(built_in::id(row.tenant()), event_type) };
     let matching = rules.iter().filter(|rule| rule.matches(&about));
     let line = |rule: &Rule| match &rule.order {
@@ -66,34 +66,17 @@ fn event(row: &destination::Model, happening: Happening, rules: &[Rule], now: i6
         order => line_of(order, &body),
     };
     let delivery = |rule: &Rule| NewDelivery {
-        id: DeliveryId::at(id.millis()),
+        id: DeliveryId::at(own.id.millis()),
         subscription_id: rule.id,
         destination_id: rule.destination_id,
         order_key: line(rule),
         due_at: now,
     };
     NewEvent {
-        tenant_id: row.tenant(),
-        id,
         source_id: Some(built_in::id(row.tenant())),
-        event_type: Some(event_type.to_owned()),
-        derived_type: None,
-        external_id: None,
-        request_id: None,
-        occurred_at: Some(now),
-        received_at: now,
-        method: "POST".to_owned(),
-        path: String::new(),
-        query: None,
-        remote_address: None,
-        content_type: Some("application/json".to_owned()),
-        test: false,
-        hops: 0,
         attributes: json!({ "destination_id": destination_id, "state": row.state }).to_string(),
-        headers: json!([["content-type", "application/json"]]).to_string(),
-        dedupe: None,
         deliveries: matching.map(delivery).collect(),
-        body: Bytes::from(body.to_string()),
+        ..own
     }
 }
 

@@ -46,6 +46,10 @@ pub async fn step(
         Transition::Disable(_) => ("disable", Happening::Disabled),
         Transition::Heal => ("heal", Happening::Healed),
     };
+    if transition == Transition::Heal {
+        // Nobody sees it active and failing.
+        health::forget(&txn, tenant, id).await?;
+    }
     operational::tell(&txn, &row, happening, now).await?;
     audit::insert(&txn, audit_row(action, &before, &row, now)).await?;
     change::record(&txn, &[Changed::Destination(id)], now).await?;

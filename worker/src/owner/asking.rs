@@ -9,7 +9,7 @@ use relay::order::WHOLE;
 
 use super::{Message, Owner, fault};
 use crate::schedule::asking::{Probe, Question};
-use crate::schedule::policy::Policy;
+use crate::schedule::policy::{Policy, Standing};
 
 /// Policies that are read from the database at a time.
 const QUESTIONS: usize = 16;
@@ -48,6 +48,9 @@ impl Owner {
 
     fn answer(&mut self, question: Question, found: Option<&Model>) {
         match Policy::of(found) {
+            Ok(policy) if self.state.health.is_being_disabled(question.destination) => {
+                self.state.schedule.answered(question, Some(Policy { standing: Standing::Held, ..policy }));
+            }
             Ok(policy) => self.state.schedule.answered(question, Some(policy)),
             Err(error) => {
                 fault(&error, "the settings of a destination cannot be read; its deliveries wait");

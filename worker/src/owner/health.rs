@@ -24,7 +24,7 @@ pub(super) struct Health {
     turns: HashMap<DestinationId, Turn>,
     writing: bool,
     /// Destinations that are being disabled or healed.
-    stepping: HashSet<DestinationId>,
+    stepping: HashMap<DestinationId, Transition>,
 }
 
 impl Health {
@@ -47,7 +47,12 @@ impl Health {
         self.recalled.remove(&shard);
         self.failing.retain(|id, _| delivery::shard_of(*id) != shard);
         self.turns.retain(|_, turn| turn.lease.shard != shard);
-        self.stepping.retain(|id| delivery::shard_of(*id) != shard);
+        self.stepping.retain(|id, _| delivery::shard_of(*id) != shard);
+    }
+
+    /// What is read of such a destination may be older than what is about to be written.
+    pub(super) fn is_being_disabled(&self, destination: DestinationId) -> bool {
+        matches!(self.stepping.get(&destination), Some(Transition::Disable(_)))
     }
 
     /// An attempt said this of its destination; what follows, if anything.
@@ -124,9 +129,10 @@ impl Owner {
     /// Disables or heals, until that is done or the shard has another owner.
     fn step(&mut self, start: &Start, transition: Transition) {
         let (tenant, id, lease) = (start.due.tenant_id, start.due.destination_id, super::sending::lease_of(start));
-        if !self.state.health.stepping.insert(id) {
+        if self.state.health.stepping.contains_key(&id) {
             return;
         }
+        self.state.health.stepping.insert(id, transition);
         let (db, clock, leases, owner) = (self.db.clone(), self.clock.clone(), self.leases.clone(), self.id);
         let (configuration, wake, outbox) = (self.sender.configuration.clone(), self.wake.clone(), self.outbox.clone());
         self.tracker.spawn(async move {
@@ -151,6 +157,8 @@ impl Owner {
 
     pub(super) fn stepped(&mut self, destination: DestinationId) {
         self.state.health.stepping.remove(&destination);
+        // It may have been answered that nothing is sent there (see [`Health::is_being_disabled`]).
+        self.state.schedule.ask_again(destination);
     }
 
     pub(super) fn write_turns(&mut self, now: Instant) {

@@ -1,6 +1,5 @@
 //! A test of a destination: an event of its own, which goes there and nowhere else.
 
-use bytes::Bytes;
 use entity::delivery::Trigger;
 use entity::ingest::{self, NewEvent};
 use entity::pending::{self, NewPending};
@@ -93,27 +92,5 @@ fn plain(access: &Access, event_type: String, now: i64) -> NewEvent {
     let message = "A test of this destination. Nothing has happened.";
     let body =
         json!({ "type": event_type, "timestamp": Text(Moment(now)).to_string(), "data": { "message": message } });
-    NewEvent {
-        tenant_id: access.id(),
-        id: EventId::at(now),
-        source_id: None,
-        event_type: Some(event_type),
-        derived_type: None,
-        external_id: None,
-        request_id: None,
-        occurred_at: Some(now),
-        received_at: now,
-        method: "POST".to_owned(),
-        path: String::new(),
-        query: None,
-        remote_address: None,
-        content_type: Some("application/json".to_owned()),
-        test: true,
-        hops: 0,
-        attributes: "{}".to_owned(),
-        headers: json!([["content-type", "application/json"]]).to_string(),
-        dedupe: None,
-        deliveries: Vec::new(),
-        body: Bytes::from(body.to_string()),
-    }
+    NewEvent { test: true, ..NewEvent::of_ours(access.id(), event_type, &body, now) }
 }
