@@ -47,16 +47,21 @@ impl Program {
     /// Runs it to its end, which must come soon.
     pub async fn run(self, arguments: &[&str], settings: &Settings, directory: &Path) -> Output {
         let mut command = self.command(arguments, settings, directory);
-        let mut child = Some(command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap());
-        within(PATIENCE, &format!("the end of {} {arguments:?}", self.name()), async || {
-            let running = child.as_mut().unwrap();
-            if running.try_wait().unwrap().is_some() {
-                return child.take().map(|ended| ended.wait_with_output().unwrap());
-            }
-            None
-        })
-        .await
+        output_of(&mut command, &format!("the end of {} {arguments:?}", self.name())).await
     }
+}
+
+/// Runs any program to its end, which must come soon, and gives what it said.
+pub async fn output_of(command: &mut Command, what: &str) -> Output {
+    let mut child = Some(command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap());
+    within(PATIENCE, what, async || {
+        let running = child.as_mut().unwrap();
+        if running.try_wait().unwrap().is_some() {
+            return child.take().map(|ended| ended.wait_with_output().unwrap());
+        }
+        None
+    })
+    .await
 }
 
 /// What a program said, for failure messages and for looking into.

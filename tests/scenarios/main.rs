@@ -46,6 +46,7 @@ mod poison;
 mod preconditions;
 mod programs;
 mod readme;
+mod reference_libraries;
 mod retries;
 mod sealing_keys;
 mod settings;
