@@ -5,6 +5,7 @@
 
 pub mod answer;
 pub mod authority;
+pub mod authorization_server;
 pub mod bash;
 pub mod beast;
 pub mod certificate;
@@ -34,6 +35,7 @@ pub mod wire;
 
 pub use answer::Answer;
 pub use authority::Authority;
+pub use authorization_server::AuthorizationServer;
 pub use beast::{Beast, Visit};
 pub use client::Client;
 pub use database::{Database, Kind};
