@@ -1,7 +1,7 @@
 //! The reference libraries of Standard Webhooks in Python and JavaScript, as they are published, verify deliveries.
 //!
-//! No reference library verifies `v1a`, in any language: beside each of them that is done with Ed25519 of a library of the
-//! same language, as the standard says. What the reference libraries show is that `v1a` does not confuse them.
+//! No reference library verifies `v1a`: beside each of them that is done with Ed25519 of a library of the same language, as
+//! the standard says. What the reference libraries show is that `v1a` does not confuse them.
 
 use std::time::Duration;
 
