@@ -11,6 +11,7 @@ use relay::id::TenantId;
 use relay::keyring::Keyring;
 use relay::password::Verifier;
 use relay::quota::Quotas;
+use tokio::sync::Semaphore;
 
 use crate::oauth::Tokens;
 
@@ -30,6 +31,9 @@ pub struct App {
     pub tokens: Tokens,
     /// How many tests of destinations a tenant may make.
     pub tests: Quotas<TenantId>,
+    /// How many explanations a tenant may ask for; and one is made at a time, since it may be much work.
+    pub explanations: Quotas<TenantId>,
+    pub explaining: Arc<Semaphore>,
     pub clock: Clock,
     /// Rings when something that is due was committed.
     pub wake: Wake,

@@ -78,6 +78,8 @@ impl Api {
             passwords: Arc::new(Verifier::new()),
             tokens: Tokens::new(),
             tests: relay::quota::Quotas::default(),
+            explanations: relay::quota::Quotas::default(),
+            explaining: Arc::new(tokio::sync::Semaphore::new(1)),
             clock: opened.clock.clone(),
             wake,
             public_url: public_url.into(),

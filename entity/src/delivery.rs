@@ -65,7 +65,7 @@ pub enum Trigger {
 impl Trigger {
     /// As rows store it. 0 is what partial indexes leave out.
     #[must_use]
-    pub fn number(self) -> i16 {
+    pub const fn number(self) -> i16 {
         self as i16
     }
 

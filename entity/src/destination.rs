@@ -236,7 +236,14 @@ pub async fn page(
 pub(crate) async fn settings(db: &impl ConnectionTrait, tenant: TenantId) -> Result<HashMap<Uuid, Settings>, DbErr> {
     let columns = Entity::find().select_only().column(Column::Id).column(Column::Settings);
     let rows: Vec<(Uuid, String)> = columns.filter(Column::TenantId.eq(tenant.uuid())).into_tuple().all(db).await?;
-    rows.into_iter().map(|(id, column)| Ok((id, read_settings(&column)?))).collect()
+    // One that cannot be read is sent nothing (see [`Opened`]); the others' events are accepted all the same.
+    let read = |column: &str| {
+        read_settings(column).unwrap_or_else(|error| {
+            tracing::error!(error = &error as &dyn std::error::Error, "a destination's settings cannot be read");
+            Settings::default()
+        })
+    };
+    Ok(rows.into_iter().map(|(id, column)| (id, read(&column))).collect())
 }
 
 /// A new destination.

@@ -1,6 +1,7 @@
 //! What every process does on the side: follows the change log, keeps its clock right, makes days ahead, and forgets
 //! what has expired.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use relay::clock::{Clock, boot_time};
@@ -23,6 +24,7 @@ pub const CLOCK_TOLERANCE_MS: i64 = 5_000;
 /// Runs until `stop`.
 pub async fn run(opened: Opened, stop: CancellationToken) {
     let Opened { db, clock, keyring, configuration } = opened;
+    tokio::spawn(say_what_seals(db.clone(), clock.clone(), keyring, stop.clone()));
     let mut cleaned_at: Option<Duration> = None;
     let mut clocked_at = boot_time();
     let mut away = false;
@@ -43,7 +45,7 @@ pub async fn run(opened: Opened, stop: CancellationToken) {
         let moved = clock.boot();
         if !away && cleaned_at.is_none_or(|at| moved.saturating_sub(at) >= CLEAN_EVERY) {
             cleaned_at = Some(moved);
-            told(clean(&db, &clock, &keyring).await, "housekeeping was put off");
+            told(clean(&db, &clock).await, "housekeeping was put off");
         }
         tokio::select! {
             () = stop.cancelled() => {}
@@ -52,8 +54,25 @@ pub async fn run(opened: Opened, stop: CancellationToken) {
     }
 }
 
-async fn clean(db: &Database, clock: &Clock, keyring: &Keyring) -> Result<(), DbErr> {
-    sealing::note(&db.finish, keyring, clock.now()).await?;
+/// By itself, since cleaning may take long: a process that does not say it for some minutes is taken for one that has ended.
+async fn say_what_seals(db: Database, clock: Clock, keyring: Arc<Keyring>, stop: CancellationToken) {
+    let mut said_at = clock.boot();
+    while !stop.is_cancelled() {
+        let moved = clock.boot();
+        if moved.saturating_sub(said_at) >= CLEAN_EVERY {
+            match sealing::note(&db.finish, &keyring, clock.now()).await {
+                Ok(()) => said_at = moved,
+                Err(error) => told(Err(error), "it was not said which key seals"),
+            }
+        }
+        tokio::select! {
+            () = stop.cancelled() => {}
+            () = tokio::time::sleep(POLL * 4) => {}
+        }
+    }
+}
+
+async fn clean(db: &Database, clock: &Clock) -> Result<(), DbErr> {
     partition::ensure(db, clock).await?;
     let now = clock.now();
     while dedupe::forget(&db.finish, now).await? > 0 {}

@@ -1,6 +1,8 @@
 //! What a destination can be told besides, what a subscription filters, which destinations fail, and which keys sealed
 //! what is sealed.
 
+use std::time::{SystemTime, UNIX_EPOCH};
+
 use sea_orm_migration::prelude::*;
 
 use crate::dialect;
@@ -35,7 +37,7 @@ CREATE TABLE sealing_key (
     canary text NOT NULL,
     sealing_at bigint NOT NULL
 );
-INSERT INTO sealing_key (id, canary, sealing_at) SELECT substr(sealed, 4, length(sealed) - 69), sealed, 0 FROM canary;
+INSERT INTO sealing_key (id, canary, sealing_at) SELECT substr(sealed, 4, length(sealed) - 69), sealed, {now} FROM canary;
 DROP TABLE canary;
 ";
 
@@ -46,6 +48,8 @@ impl MigrationTrait for Migration {
     }
 
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        dialect::run(manager, TABLES).await
+        // Whoever sealed with it may still do so.
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
+        dialect::run(manager, &TABLES.replace("{now}", &now.to_string())).await
     }
 }

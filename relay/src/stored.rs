@@ -45,12 +45,15 @@ impl Headers {
     /// Names as they came and values as text: as UTF-8 where they are that, else letter by letter.
     #[must_use]
     pub fn texts(&self) -> Vec<(String, String)> {
-        let text = |value: Vec<u8>| match String::from_utf8(value) {
-            Ok(text) => text,
-            Err(error) => error.as_bytes().iter().map(|byte| char::from(*byte)).collect(),
-        };
-        self.iter().map(|(name, value)| (name.to_owned(), text(value))).collect()
+        self.iter().map(|(name, value)| (name.to_owned(), text(&value))).collect()
     }
+}
+
+/// A value as UTF-8 where it is that, else letter by letter.
+#[must_use]
+pub fn text(value: &[u8]) -> String {
+    let letters = || value.iter().map(|byte| char::from(*byte)).collect();
+    std::str::from_utf8(value).map_or_else(|_| letters(), str::to_owned)
 }
 
 /// What the column says for these headers.

@@ -13,6 +13,7 @@ on_each_database![
     who_is_gone_is_asked_no_more,
     after_five_days_without_a_success_it_is_disabled_and_probed,
     a_success_in_between_begins_the_five_days_anew,
+    what_is_not_sent_proves_nothing,
     a_person_is_believed,
     what_happens_to_destinations_is_an_event_like_any_other,
     the_built_in_source_is_as_it_is,
@@ -139,6 +140,35 @@ async fn a_success_in_between_begins_the_five_days_anew(database: Database) {
     assert_eq!(ended(&tenant, &failed, &destination).await["state"], "failed");
     failing(&tenant, &destination).await;
     assert_eq!(tenant.get(&destination.path()).await.json(200)["state"], "active");
+}
+
+/// The oldest that waits is to find out whether the destination is well again; if it is held back by a filter, the next is.
+async fn what_is_not_sent_proves_nothing(database: Database) {
+    let relay = Relay::start(database).await;
+    let (receiver, free) = (Receiver::always(500).await, Receiver::start().await);
+    let told = json!({ "retry": { "schedule_s": [0] } });
+    let (tenant, source, destination) = watched(&relay, &receiver, &free, told).await;
+    tenant.settled(&source.send(APPROVED).await).await;
+    failing(&tenant, &destination).await;
+    relay.clock.advance(FIVE_DAYS + HOUR);
+    relay.clock_is_followed().await;
+    source.send(APPROVED).await;
+    state(&tenant, &destination, "disabled").await;
+    let subscriptions = items(&tenant.get("/subscriptions").await.json(200));
+    let own = subscriptions.iter().find(|it| it["destination_id"] == destination.id.as_str()).unwrap();
+    let filter = json!({ "filter": { "headers": { "x-wanted": "yes" } } });
+    tenant.patch(&format!("/subscriptions/{}", text(own, "id")), filter).await.succeeded();
+    let unwanted = source.send_many(3, 1, |_| APPROVED.to_owned()).await;
+    let wanted = source.post_with(&[("x-wanted", "yes")], harness::ondato::event(APPROVED)).await.event_id();
+    held(&tenant, &wanted, &destination).await;
+    receiver.recover();
+    relay.clock.advance(HOUR);
+
+    state(&tenant, &destination, "active").await;
+    assert_eq!(ended(&tenant, &wanted, &destination).await["state"], "delivered");
+    for event in unwanted {
+        assert_eq!(ended(&tenant, &event, &destination).await["state"], "filtered");
+    }
 }
 
 /// Whoever resumes a destination, or gives it another URL, says that it is well.

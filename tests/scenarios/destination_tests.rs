@@ -3,13 +3,14 @@
 use harness::answer::{items, text};
 use harness::ondato::APPROVED;
 use harness::signature::is_signed;
-use harness::{Database, Destination, Receiver, Relay, Tenant, Value, json, on_each_database};
+use harness::{Database, Destination, Receiver, Relay, Reply, Tenant, Value, json, on_each_database};
 
 on_each_database![
     a_test_goes_to_its_destination_alone,
     a_test_looks_like_the_event_it_names,
     a_test_is_sent_once_whatever_the_destinations_state,
     no_test_counts,
+    a_test_stands_in_no_line,
     a_tenant_can_make_only_so_many_tests,
     what_cannot_be_tested_is_refused,
 ];
@@ -104,6 +105,24 @@ async fn no_test_counts(database: Database) {
     receiver.recover();
     tenant.settled(&source.send(APPROVED).await).await;
     assert_eq!(receiver.count(), 7);
+}
+
+/// Not even where all is delivered in order, one at a time: what comes after a test that hangs is delivered.
+async fn a_test_stands_in_no_line(database: Database) {
+    let relay = Relay::start(database).await;
+    let receiver = Receiver::answering([Reply::status(200).held()]).await;
+    let told = json!({ "order": { "mode": "fifo" }, "max_in_flight": 1 });
+    let tenant = relay.tenant("acme").await;
+    let (source, destination) = (tenant.source().await, tenant.destination_with(&receiver, told).await);
+    tenant.subscribe(&destination, &["*"]).await;
+    let (_, tested) = test(&tenant, &destination, json!({})).await;
+    receiver.wait_for(1).await;
+    let events = source.send_many(5, 1, |_| APPROVED.to_owned()).await;
+    receiver.wait_for(6).await;
+    assert_eq!(receiver.order()[1..], events);
+    receiver.release();
+    tenant.delivery_in(&tested, "delivered").await;
+    tenant.settled(&source.send(APPROVED).await).await;
 }
 
 async fn a_tenant_can_make_only_so_many_tests(database: Database) {

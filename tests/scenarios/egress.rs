@@ -65,10 +65,10 @@ async fn a_proxy_that_does_not_work_is_no_destinations_fault(database: Database)
 
     // The tunnel of the second would serve the third as well.
     proxy.close().await;
-    proxy.refuse(Some(500));
+    proxy.refuse(Some(302));
     proxy.open();
     let third = world.send().await;
-    eventually("the proxy to fail", async || (proxy.answered(500) >= 2).then_some(())).await;
+    eventually("the proxy to fail", async || (proxy.answered(302) >= 2).then_some(())).await;
     world.is_untried(&third).await;
     proxy.refuse(None);
     let delivered = world.delivered(&third).await;
@@ -87,6 +87,7 @@ async fn what_a_proxy_says_of_a_destination_is_the_destinations(database: Databa
     for (status, outcome, error) in [
         (403, "refused", "the relay's proxy (HOOKYARD_EGRESS_PROXY) does not let requests through"),
         (502, "unreachable", "the relay's proxy does not reach it"),
+        (500, "unreachable", "the relay's proxy does not reach it"),
     ] {
         world.proxy.refuse(Some(status));
         let delivery = text(&world.tenant.delivery_of(&world.send().await).await, "id");

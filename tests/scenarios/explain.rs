@@ -11,6 +11,7 @@ on_each_database![
     what_would_be_sent_is_what_is_sent,
     a_pasted_request_is_read_as_a_real_one_and_leaves_nothing,
     what_cannot_be_explained_is_refused,
+    nothing_that_an_event_says_uncovers_a_secret,
 ];
 
 async fn source(tenant: &Tenant) -> Source {
@@ -184,7 +185,39 @@ async fn what_cannot_be_explained_is_refused(database: Database) {
         let refused = tenant.post("/subscriptions/explain", question.clone()).await.problem(422);
         assert_eq!(refused["errors"][0]["pointer"], pointer, "{question}");
     }
-    let reader = tenant.key(json!(["read", "write"])).await;
-    let path = format!("/v1/tenants/{}/subscriptions/explain", tenant.id);
-    let _ = reader.post(&path, json!({ "event_id": event })).await.problem(403);
+    for scopes in [json!(["payloads", "write"]), json!(["read", "write"])] {
+        let reader = tenant.key(scopes).await;
+        let path = format!("/v1/tenants/{}/subscriptions/explain", tenant.id);
+        let _ = reader.post(&path, json!({ "event_id": event })).await.problem(403);
+    }
+}
+
+/// A word of the event's is what a secret would be shown as: what stands beside it stays a secret.
+async fn nothing_that_an_event_says_uncovers_a_secret(database: Database) {
+    let (relay, receiver) = (Relay::start(database).await, Receiver::start().await);
+    let tenant = relay.tenant("acme").await;
+    let told = json!({
+        "auth": { "kind": "bearer", "token": "a-token-of-theirs" },
+        "headers": { "x-a": "{attribute:a}", "x-b": "[redacted]" },
+        "signing": { "v1a": true, "github_header": true, "stripe_header": true },
+    });
+    let destination = tenant.destination_with(&receiver, told).await;
+    tenant.subscribe(&destination, &["*"]).await;
+    let fields = json!({
+        "name": "in",
+        "provider": "generic",
+        "verification": { "kind": "none" },
+        "extract": { "event_type": "json:/a", "request_id": "json:/a", "attributes": { "a": "json:/a" } },
+    });
+    let source = tenant.source_of(fields).await;
+    let body = json!({ "a": "[redacted]" }).to_string();
+    let explained = explain(&tenant, json!({ "source_id": source.id, "body": body })).await;
+    let headers = explained["subscriptions"][0]["request"]["headers"].as_array().unwrap();
+    let hidden = |name: &str| headers.iter().any(|pair| pair[0] == name && pair[1] == "[redacted]");
+    for name in ["authorization", "webhook-signature", "x-hub-signature-256", "stripe-signature", "x-a", "x-b"] {
+        assert!(hidden(name), "{name}: {headers:#?}");
+    }
+    for secret in ["a-token-of-theirs", "v1,", "v1a,", "v1=", "sha256="] {
+        assert!(!explained.to_string().contains(secret), "{secret}");
+    }
 }

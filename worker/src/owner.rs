@@ -66,7 +66,7 @@ pub(crate) enum Message {
     /// The oldest row of a disabled destination.
     Oldest(Probe, Result<Option<Due>, DbErr>),
     /// Which destinations of a shard fail, and since when.
-    Recalled(Lease, Vec<(DestinationId, i64)>),
+    Recalled(Lease, u64, Vec<(DestinationId, i64)>),
     /// It was written which began to fail and which are well, or not.
     Turned(Vec<Turn>, Result<(), DbErr>),
     /// A destination was disabled or healed, or it was not to be.
@@ -235,7 +235,7 @@ impl Owner {
             Message::Discovered(lease, destinations) => self.discovered(lease, destinations),
             Message::Answered(question, found) => self.answered(question, found),
             Message::Oldest(probe, found) => self.probe(probe, found),
-            Message::Recalled(lease, failing) => self.recalled(lease, failing),
+            Message::Recalled(lease, turned, failing) => self.recalled(lease, turned, failing),
             Message::Turned(turns, result) => self.turned(&turns, result),
             Message::Stepped(destination) => self.stepped(destination),
             Message::Ended(start, ended) => self.ended(&start, ended),

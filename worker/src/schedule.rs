@@ -4,6 +4,7 @@
 //! The letters are the rules of the protocol: T (tickets), B (buried until durable), E (epochs), F (lines in order),
 //! P (parked).
 
+use std::collections::hash_map::Entry;
 use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
 use std::time::Duration;
 
@@ -11,7 +12,7 @@ use entity::delivery::{State, Trigger};
 use entity::finish::{AttemptLog, Change, Row, Write};
 use entity::pending::{Due, Head};
 use relay::clock::NEVER;
-use relay::id::{DeliveryId, DestinationId};
+use relay::id::{DeliveryId, DestinationId, TenantId};
 
 pub(crate) mod asking;
 pub(crate) mod breaker;
@@ -125,6 +126,8 @@ struct Known {
     shard: i16,
     destination: DestinationId,
     order_key: Option<i32>,
+    /// It stands in no line, whatever order is wanted.
+    is_test: bool,
     place: Place,
 }
 
@@ -149,7 +152,7 @@ pub(crate) struct Schedule {
     bodies: usize,
     /// Tests of destinations: they stand in no line.
     tests: VecDeque<(Due, i64)>,
-    tests_in_flight: usize,
+    tests_in_flight: HashMap<TenantId, usize>,
     /// Changes that nobody has begun to write.
     writes: Vec<Write>,
     /// Acknowledgements so far, and up to which of them the database has them on disk.
@@ -191,7 +194,7 @@ impl Schedule {
             in_flight: 0,
             bodies: 0,
             tests: VecDeque::new(),
-            tests_in_flight: 0,
+            tests_in_flight: HashMap::new(),
             writes: Vec::new(),
             stamp: 0,
             durable: 0,
@@ -283,7 +286,8 @@ impl Schedule {
 
     fn place(&mut self, due: &Due, place: Place) {
         let (shard, destination, order_key) = (due.shard, due.destination_id, due.order_key);
-        self.known.insert(due.id, Known { shard, destination, order_key, place });
+        let is_test = due.trigger == Trigger::Test;
+        self.known.insert(due.id, Known { shard, destination, order_key, is_test, place });
     }
 
     /// An attempt ended. One that is not in flight any more belongs to a shard that was lost: nothing follows.
@@ -347,7 +351,14 @@ impl Schedule {
     fn leave(&mut self, due: &Due) {
         self.in_flight -= 1;
         self.bodies -= bytes(due);
-        self.tests_in_flight -= usize::from(due.trigger == Trigger::Test);
+        if due.trigger == Trigger::Test
+            && let Entry::Occupied(mut count) = self.tests_in_flight.entry(due.tenant_id)
+        {
+            *count.get_mut() -= 1;
+            if *count.get() == 0 {
+                count.remove();
+            }
+        }
         self.ring.ended(due.tenant_id);
     }
 

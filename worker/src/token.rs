@@ -95,6 +95,8 @@ const KEPT: u64 = 100_000;
 const LONGEST: Duration = Duration::from_hours(24);
 /// How long an endpoint may take.
 const FETCH_WITHIN: Duration = Duration::from_secs(10);
+/// Before the attempt's own end, so that a failure is noted and not asked for again by the next attempt.
+const TO_TELL: Duration = Duration::from_millis(250);
 /// After a failure nobody asks for so long, doubled each time up to the longest: an endpoint that is down is not asked by
 /// every delivery.
 const FIRST_WAIT: Duration = Duration::from_secs(5);
@@ -114,9 +116,10 @@ impl Tokens {
     }
 
     /// The destination does not take this token. Whoever fetched another meanwhile keeps it.
-    pub(crate) async fn spurn(&self, owner: Owner, token: &Token) {
+    pub(crate) async fn spurn(&self, owner: Owner, token: &Token, within: Duration) {
         let Some(slot) = self.slots.get(&owner) else { return };
-        let mut slot = slot.lock().await;
+        // Whoever holds it is fetching another.
+        let Ok(mut slot) = tokio::time::timeout(within, slot.lock()).await else { return };
         if slot.token.as_ref().is_some_and(|(kept, _)| kept.generation == token.generation) {
             slot.token = None;
         }
@@ -172,7 +175,7 @@ async fn fetch(asking: &Asking<'_>) -> Result<Answer, TokenError> {
         headers,
         body,
         tls: None,
-        timeout: FETCH_WITHIN.min(asking.within),
+        timeout: FETCH_WITHIN.min(asking.within.saturating_sub(TO_TELL)),
         may_write: Arc::clone(&asking.may_write),
     };
     let why = match asking.egress.send(outgoing).await {

@@ -65,6 +65,8 @@ impl World {
             passwords: Arc::new(Verifier::new()),
             tokens: crate::oauth::Tokens::new(),
             tests: relay::quota::Quotas::default(),
+            explanations: relay::quota::Quotas::default(),
+            explaining: Arc::new(tokio::sync::Semaphore::new(1)),
             clock,
             wake: Wake::default(),
             public_url: "https://hooks.example".into(),

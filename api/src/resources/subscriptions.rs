@@ -195,7 +195,8 @@ impl Api {
 
     /// Change a subscription
     ///
-    /// The change holds for events that are accepted from now on.
+    /// Types and sources hold for events that are accepted from now on, `filter` and `origin` for what was not attempted yet,
+    /// too.
     #[oai(
         path = "/tenants/:tenant_id/subscriptions/:subscription_id",
         method = "patch",
@@ -242,7 +243,10 @@ impl Api {
         tenant_id: Path<Id<kind::Tenant>>,
         body: Input<Question>,
     ) -> Result<Found<Explanation>, Error> {
-        let access = caller.may(Scope::Payloads, **tenant_id).await?;
+        let access = caller.may(Scope::Read, **tenant_id).await?;
+        if !access.caller.scopes().has(Scope::Payloads) {
+            return Err(Error::MissingScope(Scope::Payloads));
+        }
         explain::explain(&access, body.0).await
     }
 

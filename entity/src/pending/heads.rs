@@ -7,6 +7,7 @@ use sea_orm::{ConnectionTrait, DbBackend, DbErr, Statement, Value};
 
 use super::{COLUMNS, Due, array};
 use crate::Database;
+use crate::delivery::Trigger;
 
 /// A line: [`WHOLE`] is all rows of the destination, whatever line they say they stand in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -41,11 +42,15 @@ pub async fn heads(db: &Database, lines: &[Head]) -> Result<Vec<(Head, Due)>, Db
     Ok(found)
 }
 
+/// Tests stand in no line. [`Trigger::number`] of them.
+const TEST: i16 = Trigger::Test.number();
+
 fn on_postgres(lines: &[Head], is_whole: bool) -> Statement {
     let only = if is_whole { "" } else { "AND p.order_key = x.line" };
     let text = format!(
         "SELECT p.* FROM unnest($1::uuid[], $2::integer[]) x(destination_id, line)
         CROSS JOIN LATERAL (SELECT {COLUMNS} FROM pending p WHERE p.destination_id = x.destination_id {only}
+            AND p.trigger <> {TEST}
             ORDER BY p.seq LIMIT 1) p"
     );
     let values: [Value; 2] = [
@@ -61,7 +66,8 @@ fn on_sqlite(lines: &[Head], is_whole: bool) -> Statement {
         let (destination, line) = (2 * place + 1, 2 * place + 2);
         let only = only(line);
         format!(
-            "SELECT * FROM (SELECT {COLUMNS} FROM pending WHERE destination_id = ${destination} {only} ORDER BY seq LIMIT 1)"
+            "SELECT * FROM (SELECT {COLUMNS} FROM pending WHERE destination_id = ${destination} {only} AND trigger <> {TEST}
+                ORDER BY seq LIMIT 1)"
         )
     };
     let text = (0..lines.len()).map(one).collect::<Vec<_>>().join(" UNION ALL ");

@@ -148,7 +148,11 @@ impl Inner {
     /// The client for a request that takes at most `timeout`.
     pub(super) fn client(&self, url: &Url, tls: Option<&ClientTls>, timeout: Duration) -> Result<Client, SendError> {
         let client = self.clients.of(url, tls, Instant::now() + timeout);
-        client.map_err(|error| SendError::NoWayOut(story(&error)))
+        // What a tenant gave is no fault of ours, whatever was checked when it was given.
+        client.map_err(|error| match tls {
+            Some(_) => SendError::Unreachable(format!("its TLS cannot be used: {}", story(&error))),
+            None => SendError::NoWayOut(story(&error)),
+        })
     }
 
     /// Sends what is built for a URL that was judged. Of the answer, only the head has been read.

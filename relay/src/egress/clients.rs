@@ -90,7 +90,10 @@ impl Clients {
             (None, Some(pair)) if is_unlisted => pair.clone(),
             (None, _) => self.listed.clone(),
         };
-        let is_kept = self.warm.admits(&url[..url::Position::BeforePath], Instant::now(), until);
+        // Each client keeps connections of its own.
+        let host = &url[..url::Position::BeforePath];
+        let own = tls.map(|tls| format!("{} {host}", data_encoding::HEXLOWER.encode(&tls.fingerprint())));
+        let is_kept = self.warm.admits(own.as_deref().unwrap_or(host), Instant::now(), until);
         Ok(if is_kept { pair.keeping } else { pair.closing })
     }
 

@@ -140,7 +140,9 @@ impl Answer {
             407 if self.asks_who_we_are => Verdict::Faulty("it asks for another user or password (407)".to_owned()),
             // Smokescreen says so of addresses that it guards.
             407 | 403 | 451 => Verdict::Denies(self.status),
-            502..505 => Verdict::CannotReach(self.status),
+            // Proxies differ in what they say of a host that is not there: a tenant's typing error must not look like the
+            // proxy's fault, which keeps everybody waiting.
+            400.. => Verdict::CannotReach(self.status),
             status => Verdict::Faulty(format!("it answered {status}")),
         }
     }

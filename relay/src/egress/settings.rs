@@ -162,7 +162,7 @@ mod tests {
     fn an_unusable_setting_is_named() {
         for (flags, name) in [
             (["--egress-allow", "10.0.0.0/33"], "HOOKYARD_EGRESS_ALLOW"),
-            (["--egress-allow", "10.0.0.1"], "HOOKYARD_EGRESS_ALLOW"),
+            (["--egress-allow", "10.0.0"], "HOOKYARD_EGRESS_ALLOW"),
             (["--egress-ports", "0"], "HOOKYARD_EGRESS_PORTS"),
             (["--egress-ports", "65536"], "HOOKYARD_EGRESS_PORTS"),
             (["--egress-http", "perhaps"], "--egress-http"),

@@ -37,7 +37,7 @@ pub enum TlsError {
 }
 
 const NO_CERTIFICATE: &str = "holds no certificate in PEM: it begins with -----BEGIN CERTIFICATE-----";
-const NO_KEY: &str = "holds no private key in PEM, or one with a password: it begins with -----BEGIN PRIVATE KEY-----, \
+const NO_KEY: &str = "holds no private key in PEM, one with a password, or more than that: it begins with -----BEGIN PRIVATE KEY-----, \
     -----BEGIN RSA PRIVATE KEY----- or -----BEGIN EC PRIVATE KEY-----";
 const TOO_MANY: &str = "holds more than 16 certificates";
 const NOT_AN_AUTHORITY: &str = "holds a certificate that cannot be a certificate authority's";
@@ -89,12 +89,25 @@ impl ClientTls {
 /// Certificate and key in one text, if they belong together.
 fn checked(certificate: &str, key: &SecretString) -> Result<SecretString, TlsError> {
     let chain = certificates(certificate).map_err(TlsError::Certificate)?;
-    let private = PrivateKeyDer::from_pem_slice(key.expose_secret().as_bytes()).map_err(|_| TlsError::Key(NO_KEY))?;
+    let private = private_key(key)?;
     let builder = ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()));
     let builder = builder.with_safe_default_protocol_versions().expect("ring knows the default versions");
     let builder = builder.with_root_certificates(RootCertStore::empty());
     builder.with_client_auth_cert(chain, private).map_err(|_| TlsError::Key(DOES_NOT_FIT))?;
-    Ok(format!("{certificate}\n{}", key.expose_secret()).into())
+    let both = SecretString::from(format!("{certificate}\n{}", key.expose_secret()));
+    // As it will be read.
+    Identity::from_pem(both.expose_secret().as_bytes()).map_err(|_| TlsError::Key(NO_KEY))?;
+    Ok(both)
+}
+
+/// The only thing in the text: of several, the client would take another one.
+fn private_key(pem: &SecretString) -> Result<PrivateKeyDer<'static>, TlsError> {
+    let items: Result<Vec<_>, _> = <(SectionKind, Vec<u8>)>::pem_slice_iter(pem.expose_secret().as_bytes()).collect();
+    match items.as_deref() {
+        Ok([_]) => {}
+        _ => return Err(TlsError::Key(NO_KEY)),
+    }
+    PrivateKeyDer::from_pem_slice(pem.expose_secret().as_bytes()).map_err(|_| TlsError::Key(NO_KEY))
 }
 
 fn certificates(pem: &str) -> Result<Vec<CertificateDer<'static>>, &'static str> {
@@ -147,6 +160,9 @@ mod tests {
         let empty = SecretString::from("");
         let many = one.repeat(17);
         let both = format!("{one}{}", key.expose_secret());
+        let two = |first: &SecretString, second: &str| SecretString::from(format!("{}{second}", first.expose_secret()));
+        let two_keys = two(&key, other_key.expose_secret());
+        let with_a_public_one = two(&key, "-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----\n");
         for (ca, identity, error) in [
             (None, None, None),
             (Some(one.as_str()), None, None),
@@ -167,6 +183,8 @@ mod tests {
             (None, Some(("", &key)), Some(TlsError::Certificate(NO_CERTIFICATE))),
             (None, Some((&one, &empty)), Some(TlsError::Key(NO_KEY))),
             (None, Some((&one, &other_key)), Some(TlsError::Key(DOES_NOT_FIT))),
+            (None, Some((&one, &two_keys)), Some(TlsError::Key(NO_KEY))),
+            (None, Some((&one, &with_a_public_one)), Some(TlsError::Key(NO_KEY))),
         ] {
             assert_eq!(ClientTls::parse(ca, identity).err(), error, "{ca:?}");
         }

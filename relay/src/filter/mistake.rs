@@ -64,6 +64,9 @@ pub enum Mistake {
          `$contains`, `$exists`, `$and`, `$or` and `$not`"
     )]
     UnknownOperator,
+    /// A number that was not read as it was written.
+    #[error("must be a whole number that 64 bits hold, or one below 2^53")]
+    BigNumber,
     /// A list or an object to be equal to.
     #[error("must be a string, a number, true, false or null")]
     NoScalar,

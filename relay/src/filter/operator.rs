@@ -39,6 +39,8 @@ const KNOWN: [&str; 15] = [
     "$or",
     "$startsWith",
 ];
+/// 2⁵³: from here on floats do not tell whole numbers apart.
+const BIG: f64 = 9_007_199_254_740_992.0;
 /// As others call them.
 const MISSPELT: [(&str, &str); 2] = [("$neq", "$ne"), ("$exist", "$exists")];
 
@@ -108,6 +110,12 @@ fn scalar(operand: &Value) -> Result<Scalar<'static>, Mistake> {
     match operand {
         Value::Null => Ok(Scalar::Null),
         Value::Bool(value) => Ok(Scalar::Bool(*value)),
+        // What was written may have been another number: JSON's reader has no whole ones of this size.
+        Value::Number(number)
+            if number.as_f64().filter(|_| number.is_f64()).is_some_and(|float| float.abs() >= BIG) =>
+        {
+            Err(Mistake::BigNumber)
+        }
         Value::Number(number) => Number::read(&number.to_string()).map(Scalar::Number).ok_or(Mistake::NoScalar),
         Value::String(_) => Ok(Scalar::Text(text(operand)?.into())),
         Value::Array(_) | Value::Object(_) => Err(Mistake::NoScalar),

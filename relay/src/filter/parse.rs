@@ -199,6 +199,8 @@ mod tests {
             (json!({"$regex": "a"}), "/$regex", Mistake::UnknownOperator),
             (json!({"$": "a"}), "/$", Mistake::UnknownOperator),
             (json!({"$a/b~": "a"}), "/$a~1b~0", Mistake::UnknownOperator),
+            (json!({"$eq": 1e16}), "/$eq", Mistake::BigNumber),
+            (json!({"$lt": -1e300}), "/$lt", Mistake::BigNumber),
             (json!({"$eq": ["a"]}), "/$eq", Mistake::NoScalar),
             (json!({"$ne": {"b": 1}}), "/$ne", Mistake::NoScalar),
             (json!({"$contains": ["a"]}), "/$contains", Mistake::NoScalar),

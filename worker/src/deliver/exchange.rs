@@ -28,7 +28,7 @@ impl Sender {
             }
             // The token ended before its time, or was withdrawn: one more is tried, once.
             (Ok(answer), Some(token)) if answer.status == 401 => {
-                self.tokens.spurn(owner(errand), &token).await;
+                self.tokens.spurn(owner(errand), &token, left(errand, began)).await;
                 let token = self.token(errand, began).await?;
                 Ok(self.request(errand, token.as_ref(), began).await?)
             }

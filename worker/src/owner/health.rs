@@ -23,6 +23,10 @@ pub(super) struct Health {
     /// What turned and is not written yet: the last turn of each.
     turns: HashMap<DestinationId, Turn>,
     writing: bool,
+    /// How many were written, by shard: what was read before one of them may be older.
+    turned: HashMap<i16, u64>,
+    /// Gone while it was being disabled or healed for another reason.
+    gone: HashMap<DestinationId, Start>,
     /// Destinations that are being disabled or healed.
     stepping: HashMap<DestinationId, Transition>,
 }
@@ -48,6 +52,11 @@ impl Health {
         self.failing.retain(|id, _| delivery::shard_of(*id) != shard);
         self.turns.retain(|_, turn| turn.lease.shard != shard);
         self.stepping.retain(|id, _| delivery::shard_of(*id) != shard);
+        self.gone.retain(|id, _| delivery::shard_of(*id) != shard);
+    }
+
+    fn turned(&self, shard: i16) -> u64 {
+        self.turned.get(&shard).copied().unwrap_or_default()
     }
 
     /// What is read of such a destination may be older than what is about to be written.
@@ -85,10 +94,11 @@ impl Owner {
     /// Reads what is known of a shard's destinations, until it is known or the shard has another owner.
     pub(super) fn recall(&self, lease: Lease) {
         let (db, leases, outbox) = (self.db.clone(), self.leases.clone(), self.outbox.clone());
+        let turned = self.state.health.turned(lease.shard);
         self.tracker.spawn(async move {
             while leases.epoch(lease.shard) == Some(lease.epoch) {
                 match health::of_shard(&db, lease.shard).await {
-                    Ok(failing) => return drop(outbox.send(Message::Recalled(lease, failing))),
+                    Ok(failing) => return drop(outbox.send(Message::Recalled(lease, turned, failing))),
                     Err(error) => fault(&error, "it was not read which destinations fail"),
                 }
                 sleep(LONGEST_BREATH).await;
@@ -96,7 +106,11 @@ impl Owner {
         });
     }
 
-    pub(super) fn recalled(&mut self, lease: Lease, failing: Vec<(DestinationId, i64)>) {
+    pub(super) fn recalled(&mut self, lease: Lease, turned: u64, failing: Vec<(DestinationId, i64)>) {
+        if turned != self.state.health.turned(lease.shard) {
+            // Something was written since: that would be overwritten by what is older.
+            return self.recall(lease);
+        }
         if self.leases.epoch(lease.shard) == Some(lease.epoch) && self.state.health.recall(lease.shard, failing) {
             self.state.reader.restart(lease.shard);
             self.discover(lease);
@@ -130,6 +144,9 @@ impl Owner {
     fn step(&mut self, start: &Start, transition: Transition) {
         let (tenant, id, lease) = (start.due.tenant_id, start.due.destination_id, super::sending::lease_of(start));
         if self.state.health.stepping.contains_key(&id) {
+            if transition == Transition::Disable(Cause::Gone) {
+                self.state.health.gone.insert(id, *start);
+            }
             return;
         }
         self.state.health.stepping.insert(id, transition);
@@ -157,6 +174,9 @@ impl Owner {
 
     pub(super) fn stepped(&mut self, destination: DestinationId) {
         self.state.health.stepping.remove(&destination);
+        if let Some(start) = self.state.health.gone.remove(&destination) {
+            return self.step(&start, Transition::Disable(Cause::Gone));
+        }
         // It may have been answered that nothing is sent there (see [`Health::is_being_disabled`]).
         self.state.schedule.ask_again(destination);
     }
@@ -179,6 +199,9 @@ impl Owner {
         self.state.health.writing = false;
         match result {
             Ok(()) => {
+                for turn in turns {
+                    *self.state.health.turned.entry(turn.lease.shard).or_default() += 1;
+                }
                 let known = &mut self.state.health.turns;
                 turns.iter().for_each(|turn| {
                     if known.get(&turn.destination_id) == Some(turn) {

@@ -168,8 +168,8 @@ impl Schedule {
         self.probe_soon(probe.destination);
     }
 
-    /// For a fault of ours a probe found nothing out: it does not wait for another hour.
-    fn probe_soon(&mut self, destination: DestinationId) {
+    /// A probe found nothing out: it does not wait for another hour.
+    pub(super) fn probe_soon(&mut self, destination: DestinationId) {
         if let Some(&hourly) = self.probes.iter().find(|(_, probed)| *probed == destination) {
             self.probes.remove(&hourly);
             self.probes.insert((self.present, destination));

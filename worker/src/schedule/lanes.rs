@@ -219,7 +219,10 @@ impl Schedule {
         found.lanes.clear();
         for (id, known) in self.known.iter().filter(|(_, known)| known.destination == destination) {
             let is_on_its_way = matches!(known.place, Place::InFlight { .. } | Place::Writing { park: None });
-            if is_on_its_way && let Some(line) = found.lane_of(known.order_key) {
+            if is_on_its_way
+                && !known.is_test
+                && let Some(line) = found.lane_of(known.order_key)
+            {
                 found.lanes.entry(line).or_default().busy.push(*id);
             }
         }

@@ -12,6 +12,8 @@ use super::{Place, Schedule, Start, bytes};
 const SLOTS: usize = 2_000;
 /// Of them tests, which wait for no line: a flood of them must not take the place of deliveries.
 const TESTS: usize = 64;
+/// And of one tenant: nobody's tests wait for another's receivers.
+const TESTS_OF_ONE: usize = 8;
 /// Bodies in flight in this process, in bytes.
 const BODIES: usize = 64 << 20;
 
@@ -79,16 +81,24 @@ impl Schedule {
     }
 
     fn next_test(&mut self) -> Option<(Due, i64)> {
-        let draining = &self.draining;
-        let next = self.tests.iter().position(|(due, _)| !draining.contains(&due.shard));
-        self.tests.remove(next.filter(|_| self.tests_in_flight < TESTS)?)
+        if self.tests_in_flight.values().sum::<usize>() >= TESTS {
+            return None;
+        }
+        let may_go = |due: &Due| {
+            let of_tenant = self.tests_in_flight.get(&due.tenant_id).copied().unwrap_or_default();
+            of_tenant < TESTS_OF_ONE && !self.draining.contains(&due.shard)
+        };
+        let next = self.tests.iter().position(|(due, _)| may_go(due));
+        self.tests.remove(next?)
     }
 
     /// Probes that were read: each starts whatever its destination's gate says.
     pub(super) fn begin(&mut self, due: Due, epoch: i64, is_probe: bool) -> Start {
         self.in_flight += 1;
         self.bodies += bytes(&due);
-        self.tests_in_flight += usize::from(due.trigger == Trigger::Test);
+        if due.trigger == Trigger::Test {
+            *self.tests_in_flight.entry(due.tenant_id).or_default() += 1;
+        }
         self.ring.started(due.tenant_id);
         self.place(&due, Place::InFlight { due, epoch, news: self.news, cancelled: None, is_probe });
         Start { due, epoch, is_probe }
@@ -97,14 +107,19 @@ impl Schedule {
 
 #[cfg(test)]
 mod tests {
-    use relay::id::{DeliveryId, Id};
+    use relay::id::{DeliveryId, Id, TenantId};
+    use uuid::Uuid;
 
     use super::super::Ended;
     use super::*;
 
-    fn test_of(number: i64, shard: i16) -> Due {
+    fn tenant(number: i64) -> TenantId {
+        Uuid::from_u128(number.unsigned_abs().into()).into()
+    }
+
+    fn test_of(number: i64, tenants: i64, shard: i16) -> Due {
         Due {
-            tenant_id: Id::at(1),
+            tenant_id: tenant(number % tenants),
             id: DeliveryId::at(number),
             shard,
             due_at: 0,
@@ -119,18 +134,18 @@ mod tests {
         }
     }
 
-    fn offered(count: usize) -> Schedule {
+    fn offered(count: usize, tenants: i64) -> Schedule {
         let mut schedule = Schedule::new(false);
         for number in (1..).take(count) {
             let ticket = schedule.tickets.take();
-            schedule.offer(test_of(number, (number % 2) as i16), 1, ticket);
+            schedule.offer(test_of(number, tenants, i16::from(number % 2 == 0)), 1, ticket);
         }
         schedule
     }
 
     #[test]
     fn a_flood_of_tests_takes_a_small_part_of_the_slots() {
-        let mut schedule = offered(TESTS + 10);
+        let mut schedule = offered(TESTS + 10, 30);
         let starts = schedule.start();
         assert_eq!((starts.len(), schedule.start().len()), (TESTS, 0));
         schedule.ended(starts[0].due.id, 1, Ended::Aborted);
@@ -142,9 +157,21 @@ mod tests {
 
     #[test]
     fn no_test_starts_in_a_shard_that_is_handed_over() {
-        let mut schedule = offered(10);
+        let mut schedule = offered(10, 30);
         schedule.drain(1);
         assert!(schedule.start().iter().all(|start| start.due.shard == 0));
         assert_eq!(schedule.in_flight(), 5);
+    }
+
+    #[test]
+    fn a_tenants_tests_keep_no_others_waiting() {
+        let mut schedule = offered(TESTS, 1);
+        let ticket = schedule.tickets.take();
+        schedule.offer(Due { tenant_id: tenant(7), ..test_of(100, 1, 0) }, 1, ticket);
+        let starts = schedule.start();
+        assert_eq!(starts.len(), TESTS_OF_ONE + 1);
+        assert_eq!(starts[TESTS_OF_ONE].due.tenant_id, tenant(7));
+        schedule.ended(starts[0].due.id, 1, Ended::Aborted);
+        assert_eq!(schedule.start().len(), 1);
     }
 }

@@ -65,10 +65,16 @@ impl Schedule {
             // Rule F: the next of its line is read from now on.
             _ => self.disengage(id, &known),
         }
+        let was_unsent = matches!(write.change, Change::Finish { last: None, .. });
+        let destination = known.destination;
         let redo = (!self.at_once && matches!(write.change, Change::Finish { .. })).then(|| Box::new(write));
         known.place = Place::Buried { until, stamp: self.stamp, redo };
         self.known.insert(id, known);
         self.buried.push_back(id);
+        if was_unsent {
+            // If it was to find out whether the destination is well again, it did not; the next one does.
+            self.probe_soon(destination);
+        }
     }
 
     /// How many acknowledgements there were: what a renewal that starts now can vouch for.

@@ -12,7 +12,8 @@ use poem::http::{HeaderMap, HeaderName, HeaderValue};
 use poem_openapi::{Enum, Object};
 use relay::id::{DestinationId, EventId, kind};
 use relay::inbound::Inbound;
-use relay::stored::{Headers, REDACTED};
+use relay::quota::Rate;
+use relay::stored::{REDACTED, text};
 use secrecy::SecretString;
 
 use crate::answer::Found;
@@ -128,8 +129,15 @@ pub struct Outgoing {
 /// Why it is not delivered.
 struct Refusal(Obstacle, String);
 
+/// Of one tenant: each may go through a long body for every subscription, and signs it.
+const EXPLANATIONS: Rate = Rate { per_second: 1, burst: 10 };
+
 pub(super) async fn explain(access: &Access, asked: Question) -> Result<Found<Explanation>, Error> {
-    let now = access.app().clock.now();
+    let (app, now) = (access.app(), access.app().clock.now());
+    app.explanations
+        .take(access.id(), EXPLANATIONS, app.clock.boot())
+        .map_err(|wait| Error::TooMany { why: "A tenant can ask for one explanation a second.".to_owned(), wait })?;
+    let _one_at_a_time = app.explaining.acquire().await;
     let rules = subscription::rules(&access.app().db.read, access.id()).await?;
     let (event, work) = match (asked.event_id, asked.source_id) {
         (Some(event), None) if asked.headers.is_none() && asked.query.is_none() && asked.body.is_none() => {
@@ -192,13 +200,16 @@ fn headers(pairs: &[Vec<String>]) -> Result<HeaderMap, Error> {
     if troubles.is_empty() { Ok(headers) } else { Err(Error::Invalid(troubles)) }
 }
 
+/// A destination that was opened once, or why it cannot be used.
+type Usable = Result<Arc<(destination::Model, Opened)>, &'static str>;
+
 /// Looks at one event for each subscription.
 struct Explainer<'a> {
     access: &'a Access,
     event: EventId,
     work: &'a Work,
     now: i64,
-    destinations: HashMap<DestinationId, Option<Arc<destination::Model>>>,
+    destinations: HashMap<DestinationId, Usable>,
 }
 
 impl Explainer<'_> {
@@ -225,6 +236,12 @@ impl Explainer<'_> {
     /// What stands in the way, in the order in which it is found out on the way of an event.
     async fn refusal(&self, rule: &Rule) -> Result<Option<Refusal>, Error> {
         let (app, work) = (self.access.app(), self.work);
+        if work.source_id.is_none() {
+            return Ok(Some(Refusal(
+                Obstacle::Source,
+                "a test goes to the destination that is tested alone".to_owned(),
+            )));
+        }
         if let Some(unwanted) = rule.unwanted(&About::of_work(self.access.id(), work)) {
             return Ok(Some(unwanted.into()));
         }
@@ -246,13 +263,11 @@ impl Explainer<'_> {
     }
 
     async fn outgoing(&mut self, rule: &Rule) -> Result<Result<Outgoing, Refusal>, Error> {
-        let unusable = |why: &str| Refusal(Obstacle::Destination, why.to_owned());
-        let Some(destination) = self.destination(rule.destination_id).await? else {
-            return Ok(Err(unusable("the destination was deleted")));
+        let usable = match self.destination(rule.destination_id).await? {
+            Ok(usable) => usable,
+            Err(why) => return Ok(Err(Refusal(Obstacle::Destination, why.to_owned()))),
         };
-        let Ok(opened) = Opened::of(&self.access.app().keyring, &destination) else {
-            return Ok(Err(unusable("the destination cannot be used: a fault of the relay")));
-        };
+        let (destination, opened) = &*usable;
         let facts = Facts {
             event: self.event,
             subscription: Some(rule.id),
@@ -263,7 +278,7 @@ impl Explainer<'_> {
         };
         // What a token endpoint would give.
         let token = SecretString::from(REDACTED);
-        let headers = request::headers(self.work, &facts, &opened, Some(&token));
+        let headers = request::headers(self.work, &facts, opened, Some(&token));
         Ok(Ok(Outgoing {
             method: "POST".to_owned(),
             url: destination.url.clone(),
@@ -273,13 +288,18 @@ impl Explainer<'_> {
         }))
     }
 
-    async fn destination(&mut self, id: DestinationId) -> Result<Option<Arc<destination::Model>>, Error> {
+    async fn destination(&mut self, id: DestinationId) -> Result<Usable, Error> {
         if let Some(known) = self.destinations.get(&id) {
             return Ok(known.clone());
         }
-        let found = destination::find(&self.access.app().db.read, self.access.id(), id).await?.map(Arc::new);
-        self.destinations.insert(id, found.clone());
-        Ok(found)
+        let found = destination::find(&self.access.app().db.read, self.access.id(), id).await?;
+        let usable = match found.map(|row| Opened::of(&self.access.app().keyring, &row).map(|opened| (row, opened))) {
+            None => Err("the destination was deleted"),
+            Some(Ok(usable)) => Ok(Arc::new(usable)),
+            Some(Err(_)) => Err("the destination cannot be used: a fault of the relay"),
+        };
+        self.destinations.insert(id, usable.clone());
+        Ok(usable)
     }
 
     async fn passed_on(&self) -> Result<Vec<String>, Error> {
@@ -291,11 +311,8 @@ impl Explainer<'_> {
 
 /// A signature is as good as a secret: with it, anybody's body could be passed off as ours.
 fn shown(headers: &HeaderMap) -> Vec<Vec<String>> {
-    let proofs = |value: &HeaderValue| if value.is_sensitive() { Some(REDACTED.to_owned()) } else { None };
-    let pairs: Vec<_> = headers.iter().map(|(name, value)| (name.to_string(), value.as_bytes().to_vec())).collect();
-    let texts = Headers::read(&relay::stored::column(&pairs)).texts();
-    let told = texts.into_iter().zip(headers.values());
-    told.map(|((name, text), value)| vec![name, proofs(value).unwrap_or(text)]).collect()
+    let told = |value: &HeaderValue| if value.is_sensitive() { REDACTED.to_owned() } else { text(value.as_bytes()) };
+    headers.iter().map(|(name, value)| vec![name.to_string(), told(value)]).collect()
 }
 
 impl Reading {

@@ -160,7 +160,7 @@ async fn every_request_goes_through_a_tunnel_with_who_we_are() {
 async fn a_fault_of_the_proxy_is_no_destinations() {
     for (manner, why) in [
         (Manner::Answers("HTTP/1.1 407 Who\r\nproxy-authenticate: Basic\r\ncontent-length: 0\r\n\r\n"), "(407)"),
-        (Manner::Answers("HTTP/1.1 500 Oh\r\ncontent-length: 0\r\n\r\n"), "it answered 500"),
+        (Manner::Answers("HTTP/1.1 302 There\r\ncontent-length: 0\r\n\r\n"), "it answered 302"),
         (Manner::Answers("SSH-2.0-OpenSSH\r\n\r\n"), "it does not speak HTTP"),
         (Manner::Closes, "it does not speak HTTP"),
         (Manner::Hangs, "it does not answer"),
@@ -196,6 +196,8 @@ async fn what_the_proxy_says_of_a_destination_is_the_destinations() {
             answer("HTTP/1.1 502 Bad\r\ncontent-length: 0\r\n\r\n"),
             "the relay's proxy does not reach it: it answered 502",
         ),
+        (answer("HTTP/1.1 500 Oh\r\ncontent-length: 0\r\n\r\n"), "it answered 500"),
+        (answer("HTTP/1.1 404 Who\r\ncontent-length: 0\r\n\r\n"), "it answered 404"),
         (answer("HTTP/1.1 504 Late\r\ncontent-length: 0\r\n\r\n"), "it answered 504"),
         (Manner::Waits, "no complete answer in time"),
     ] {
