@@ -8,6 +8,7 @@ use harness::{Database, Receiver, Relay, Tenant, json, on_each_database};
 
 on_each_database![
     two_subscriptions_make_two_deliveries_of_one_event,
+    a_subscription_holds_from_the_next_event_on,
     an_event_that_nobody_wants_is_kept_and_says_so,
     patterns_match_at_every_depth,
     a_subscription_to_one_source_hears_no_other,
@@ -35,6 +36,19 @@ async fn two_subscriptions_make_two_deliveries_of_one_event(database: Database) 
     assert!(requests.len() == 2 && requests.iter().all(|request| request.one("webhook-id") == event));
     let heard: BTreeSet<_> = requests.iter().map(|request| request.one("hookyard-subscription").to_owned()).collect();
     assert_eq!(heard, subscriptions);
+}
+
+/// A worker that has not heard of it yet does not take it for one that was deleted.
+async fn a_subscription_holds_from_the_next_event_on(database: Database) {
+    let (relay, receiver) = (Relay::start(database).await, Receiver::start().await);
+    let tenant = relay.tenant("acme").await;
+    let (source, destination) = (tenant.source().await, tenant.destination(&receiver).await);
+    for count in 1..=10 {
+        tenant.subscribe(&destination, &["*"]).await;
+        let deliveries = tenant.settled(&source.send(APPROVED).await).await;
+        let ends: Vec<_> = deliveries.iter().map(|it| (text(it, "state"), it["reason"].clone())).collect();
+        assert_eq!(ends, vec![("delivered".to_owned(), json!(null)); count]);
+    }
 }
 
 async fn an_event_that_nobody_wants_is_kept_and_says_so(database: Database) {

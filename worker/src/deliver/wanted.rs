@@ -4,9 +4,10 @@
 use entity::delivery::Trigger;
 use entity::own_request;
 use entity::pending::Due;
-use entity::subscription::{Origin, Rule, Unreadable};
+use entity::subscription::{self, Origin, Rule, Unreadable};
 use entity::work::Work;
 use relay::filter::Filter;
+use relay::id::SubscriptionId;
 
 use super::{Fault, Sender, Unsent, cancelled, failed, filtered};
 
@@ -16,14 +17,24 @@ pub(super) struct Wanted {
     filter: Result<Option<Filter>, Unreadable>,
 }
 
+impl Wanted {
+    fn of(rules: &[Rule], subscription: SubscriptionId) -> Option<Self> {
+        let rule = rules.iter().find(|rule| rule.id == subscription)?;
+        Some(Self { origin: rule.origin, filter: rule.filter.clone() })
+    }
+}
+
 impl Sender {
     /// None where anything is wanted: by a test, and by a replay that was forced.
     pub(super) async fn rule(&self, due: &Due) -> Result<Option<Wanted>, Unsent> {
         let Some(subscription) = due.subscription_id else { return Ok(None) };
-        let rules = self.configuration.subscriptions(due.tenant_id).await.map_err(Fault::Configuration)?;
-        let rule = rules.iter().find(|rule| rule.id == subscription);
-        let wanted = |rule: &Rule| Wanted { origin: rule.origin, filter: rule.filter.clone() };
-        Ok(Some(rule.map(wanted).ok_or_else(|| cancelled("subscription deleted"))?))
+        let known = self.configuration.subscriptions(due.tenant_id).await.map_err(Fault::Configuration)?;
+        if let Some(wanted) = Wanted::of(&known, subscription) {
+            return Ok(Some(wanted));
+        }
+        // What is known may be a second old, and the subscription newer: the database itself knows whether it is gone.
+        let rules = subscription::rules(&self.db.steady, due.tenant_id).await.map_err(Fault::Configuration)?;
+        Ok(Some(Wanted::of(&rules, subscription).ok_or_else(|| cancelled("subscription deleted"))?))
     }
 
     pub(super) async fn judge(&self, due: &Due, work: &Work, wanted: &Wanted) -> Result<(), Unsent> {
