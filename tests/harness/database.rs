@@ -67,8 +67,9 @@ impl Database {
             Kind::Sqlite => format!("sqlite://{}", self.0.directory.path().join(&self.0.name).display()),
             Kind::Postgres => {
                 let server = server();
-                let (server, _) = server.rsplit_once('/').expect("a URL with a database");
-                format!("{server}/{}", self.0.name)
+                let (place, socket) = server.find('?').map_or((&*server, ""), |at| server.split_at(at));
+                let (place, _) = place.rsplit_once('/').expect("a URL with a database");
+                format!("{place}/{}{socket}", self.0.name)
             }
         }
     }
