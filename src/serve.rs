@@ -112,8 +112,9 @@ impl Relay {
             keyring: Arc::clone(&opened.keyring),
             egress: api.egress(),
             clock: opened.clock.clone(),
-            // On PostgreSQL the worker hears of everybody's commits through the database.
+            // On PostgreSQL the worker hears of other processes' commits through the database.
             wake: if opened.db.is_sqlite() { wake.clone() } else { Wake::default() },
+            beside: Some(wake.clone()),
             role: role_file(url),
         };
         Ok(Self { api, new_operator_key, opened, worker, wake })

@@ -7,6 +7,8 @@ use relay::id::{DeliveryId, DestinationId, EventId, SourceId, SubscriptionId, Te
 use sea_orm::{ConnectionTrait, DbErr, Statement};
 
 use crate::dedupe::Key;
+use crate::delivery::{Trigger, shard_of};
+use crate::pending::Due;
 use crate::{Database, partition};
 
 mod alone;
@@ -70,9 +72,18 @@ pub enum Accepted {
     RepeatOf(EventId),
 }
 
-/// Commits a batch and says what became of each event, in order. No two of a batch may share source and dedupe key.
+/// What became of a batch, all of it committed.
+#[derive(Debug, Default)]
+pub struct Ingested {
+    /// Of each event, in the order of the batch.
+    pub accepted: Vec<Accepted>,
+    /// The deliveries of those that are new.
+    pub due: Vec<Due>,
+}
+
+/// Commits a batch and says what became of each event. No two of a batch may share source and dedupe key.
 /// After a lost connection it is unknown whether the batch was committed: see [`is_stored`].
-pub async fn ingest(db: &Database, clock: &Clock, batch: &[NewEvent]) -> Result<Vec<Accepted>, DbErr> {
+pub async fn ingest(db: &Database, clock: &Clock, batch: &[NewEvent]) -> Result<Ingested, DbErr> {
     if db.is_sqlite() {
         return sqlite::ingest(db, clock.now(), batch).await;
     }
@@ -91,6 +102,11 @@ pub async fn is_stored(db: &Database, event: &NewEvent) -> Result<bool, DbErr> {
     let text = "SELECT 1 FROM event WHERE tenant_id = $1 AND id = $2";
     let read = Statement::from_sql_and_values(db.write.get_database_backend(), text, values);
     Ok(db.write.query_one_raw(read).await?.is_some())
+}
+
+/// Each event with each of its deliveries, in their order.
+fn pairs<'e>(events: &[&'e NewEvent]) -> impl Iterator<Item = (&'e NewEvent, &'e NewDelivery)> {
+    events.iter().copied().flat_map(|event| event.deliveries.iter().map(move |delivery| (event, delivery)))
 }
 
 impl NewEvent {
@@ -119,6 +135,24 @@ impl NewEvent {
             dedupe: None,
             deliveries: Vec::new(),
             body: body.to_string().into(),
+        }
+    }
+
+    /// A delivery of it as scheduling needs it, at its place in line.
+    fn due(&self, delivery: &NewDelivery, seq: i64) -> Due {
+        Due {
+            tenant_id: self.tenant_id,
+            id: delivery.id,
+            shard: shard_of(delivery.destination_id),
+            due_at: delivery.due_at,
+            seq,
+            event_id: self.id,
+            subscription_id: Some(delivery.subscription_id),
+            destination_id: delivery.destination_id,
+            order_key: delivery.order_key,
+            attempts: 0,
+            trigger: Trigger::Event,
+            size: self.size(),
         }
     }
 

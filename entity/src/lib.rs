@@ -25,6 +25,7 @@ pub mod payload;
 pub mod pending;
 pub mod rejection;
 pub mod request;
+mod rows;
 pub mod sealing;
 pub mod shard;
 pub mod source;

@@ -38,19 +38,19 @@ pub struct Work {
 
 impl Work {
     /// An event as it would be read once it is stored.
-    pub fn of(event: &NewEvent) -> Result<Self, DbErr> {
+    pub fn of(event: NewEvent) -> Result<Self, DbErr> {
         Ok(Self {
             source_id: event.source_id,
-            event_type: event.event_type.clone(),
-            derived_type: event.derived_type.clone(),
-            external_id: event.external_id.clone(),
-            request_id: event.request_id.clone(),
-            query: event.query.clone(),
+            event_type: event.event_type,
+            derived_type: event.derived_type,
+            external_id: event.external_id,
+            request_id: event.request_id,
+            query: event.query,
             attributes: attributes(&event.attributes)?,
             test: event.test,
             hops: event.hops,
-            headers: event.headers.clone(),
-            body: event.body.clone(),
+            headers: event.headers,
+            body: event.body,
         })
     }
 

@@ -15,6 +15,7 @@ use uuid::Uuid;
 
 pub mod config;
 mod deliver;
+mod handed;
 mod lease;
 mod opened;
 mod outcome;
@@ -32,7 +33,10 @@ pub struct Worker {
     pub keyring: Arc<Keyring>,
     pub egress: Arc<Egress>,
     pub clock: Clock,
+    /// Rung when something may be due.
     pub wake: Wake,
+    /// Where the api of the same process commits, if there is one.
+    pub beside: Option<Wake>,
     /// On SQLite the file whose lock is the worker role; None on PostgreSQL, where leases decide alone.
     pub role: Option<std::path::PathBuf>,
 }
@@ -59,7 +63,11 @@ impl Worker {
             stopping: stop.clone(),
         };
         let keeping = tokio::spawn(keeper.run(stop_keeping.clone()));
+        let beside = self.beside.clone();
         let owner = owner(self, id, leases, (outbox, inbox), tracker.clone());
+        if let Some(beside) = beside {
+            beside.register(owner.hand());
+        }
         owner.run(stop, news).await;
         stop_keeping.cancel();
         tracker.close();

@@ -50,6 +50,7 @@ async fn run(settings: Settings) -> Result<(), Box<dyn std::error::Error + Send 
         egress: Arc::new(Egress::new(&settings.egress, guard, Arc::new(SystemLookup::new()?))?),
         clock: opened.clock,
         wake: Wake::default(),
+        beside: None,
         role,
     };
     println!("ready");

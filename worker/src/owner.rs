@@ -23,6 +23,7 @@ use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
 use crate::deliver::Sender;
+use crate::handed::{Hand, Handed, Works};
 use crate::lease::Leases;
 use crate::reader::{Page, Reader};
 use crate::schedule::asking::{Probe, Question};
@@ -53,6 +54,8 @@ pub(crate) enum Message {
     Durable(u64),
     /// The connection of the renewals is a new one: the database may have crashed.
     Doubtful,
+    /// The api of this process committed something.
+    Handed(Handed),
     /// A page of what is due.
     Loaded(Page, Result<Vec<Due>, DbErr>),
     /// Parked rows of a destination.
@@ -117,6 +120,7 @@ pub(crate) struct Owner {
 pub(crate) struct State {
     schedule: Schedule,
     reader: Reader,
+    works: Works,
     /// Rule E: attempts of a shard that have not ended, whoever owns it now.
     running: HashMap<i16, usize>,
     /// What waits for the next renewal: written under a shard that seemed not ours (rule R), or refused for its data.
@@ -146,6 +150,7 @@ impl State {
         Self {
             schedule: Schedule::new(durable_at_once),
             reader: Reader::new(now),
+            works: Works::default(),
             running: HashMap::new(),
             aside: Vec::new(),
             busy: commands::Busy::default(),
@@ -225,6 +230,7 @@ impl Owner {
                 state.schedule.rewrite();
                 self.write_again();
             }
+            Message::Handed(handed) => self.handed(handed),
             Message::Loaded(page, rows) => self.loaded(page, rows),
             Message::TookBack(destination, reading, ticket, rows) => {
                 state.taking_back = state.taking_back.saturating_sub(1);
@@ -244,6 +250,17 @@ impl Owner {
             Message::CommandRows(command, rows) => self.command_rows(command, rows),
             Message::CommandEnded(command) => state.busy.ended(command),
         }
+    }
+
+    /// Where the api of the same process hands over what it commits.
+    pub(crate) fn hand(&self) -> Arc<Hand> {
+        Arc::new(Hand {
+            tickets: self.state.schedule.tickets.clone(),
+            leases: Arc::clone(&self.leases),
+            clock: self.clock.clone(),
+            owner: self.outbox.clone(),
+            begun: std::sync::Mutex::default(),
+        })
     }
 
     /// After every message: write what ended, start what may start, read what is wanted.

@@ -102,12 +102,7 @@ impl Reader {
     ///
     /// A sweep and the tail take turns, and a page of the tail asks every shard: a long backlog in one of them keeps
     /// nobody else waiting.
-    pub(crate) fn next(
-        &mut self,
-        (now, present): (Instant, i64),
-        shards: &[i16],
-        tickets: &mut Tickets,
-    ) -> Option<Page> {
+    pub(crate) fn next(&mut self, (now, present): (Instant, i64), shards: &[i16], tickets: &Tickets) -> Option<Page> {
         if self.reading || shards.is_empty() {
             self.postpone(now);
             return None;
@@ -222,55 +217,55 @@ mod tests {
 
     /// A reader of shards 1 and 2 that has read both to their ends, at a moment when no sweep is due.
     fn reader() -> (Reader, Tickets, Instant) {
-        let (now, mut tickets) = (Instant::now(), Tickets::default());
+        let (now, tickets) = (Instant::now(), Tickets::default());
         let mut reader = Reader::new(now);
         [1, 2].iter().for_each(|shard| reader.restart(*shard));
         let now = now + SOON;
-        let page = reader.next((now, 1_000), &[1, 2], &mut tickets).unwrap();
+        let page = reader.next((now, 1_000), &[1, 2], &tickets).unwrap();
         reader.read(now, &page, &[]);
         (reader, tickets, now)
     }
 
     #[test]
     fn a_page_begins_a_little_before_the_last_row_that_was_read() {
-        let (mut reader, mut tickets, now) = reader();
+        let (mut reader, tickets, now) = reader();
         reader.hurry(now);
-        let page = reader.next((now, 1_000), &[1, 2], &mut tickets).unwrap();
+        let page = reader.next((now, 1_000), &[1, 2], &tickets).unwrap();
         reader.read(now, &page, &[due(1, 900)]);
         reader.hurry(now);
-        let page = reader.next((now, 1_000), &[1, 2], &mut tickets).unwrap();
+        let page = reader.next((now, 1_000), &[1, 2], &tickets).unwrap();
         assert_eq!(page.cursors[0], (1, Cursor::from(900 - OVERLAP_MS)));
     }
 
     #[test]
     fn a_backlog_in_one_shard_keeps_no_other_waiting() {
-        let (mut reader, mut tickets, now) = reader();
+        let (mut reader, tickets, now) = reader();
         reader.hurry(now);
-        let page = reader.next((now, 1_000), &[1, 2], &mut tickets).unwrap();
+        let page = reader.next((now, 1_000), &[1, 2], &tickets).unwrap();
         let backlog: Vec<Due> = (1..=64).map(|at| due(1, at)).collect();
         assert_eq!(backlog.len(), PAGE);
         reader.read(now, &page, &backlog);
-        let page = reader.next((now, 1_000), &[1, 2], &mut tickets).unwrap();
+        let page = reader.next((now, 1_000), &[1, 2], &tickets).unwrap();
         assert_eq!(page.cursors[0], (1, Cursor::after(&due(1, 64))));
         assert_eq!(page.cursors[1].0, 2);
     }
 
     #[test]
     fn a_sweep_comes_every_second_and_takes_turns_with_the_tail() {
-        let (mut reader, mut tickets, now) = reader();
+        let (mut reader, tickets, now) = reader();
         let later = now + RECENT_EVERY;
-        let first = reader.next((later, 9_000), &[1], &mut tickets).unwrap();
+        let first = reader.next((later, 9_000), &[1], &tickets).unwrap();
         reader.read(later, &first, &[]);
-        let second = reader.next((later, 9_000), &[1], &mut tickets).unwrap();
+        let second = reader.next((later, 9_000), &[1], &tickets).unwrap();
         assert_eq!((first.series, second.series), (Series::Sweep, Series::Tail));
         assert_eq!(first.cursors, [(1, Cursor::from(9_000 - RECENT_MS))]);
     }
 
     #[test]
     fn nothing_is_read_twice_at_a_time() {
-        let (mut reader, mut tickets, now) = reader();
+        let (mut reader, tickets, now) = reader();
         reader.hurry(now);
-        assert!(reader.next((now, 1_000), &[1], &mut tickets).is_some());
-        assert!(reader.next((now, 1_000), &[1], &mut tickets).is_none());
+        assert!(reader.next((now, 1_000), &[1], &tickets).is_some());
+        assert!(reader.next((now, 1_000), &[1], &tickets).is_none());
     }
 }

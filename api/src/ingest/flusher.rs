@@ -1,12 +1,11 @@
 //! Natural batching: an event is committed at once when nothing is being committed, and together with others while
 //! something is. A 2xx is said after the commit.
 
-use std::collections::HashMap;
-use std::collections::hash_map::Entry;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use entity::ingest::{Accepted, NewEvent, ingest, is_stored};
+use entity::ingest::{Accepted, Ingested, NewEvent, ingest, is_stored};
 use entity::wake::Wake;
 use entity::{Database, DbErr};
 use relay::clock::Clock;
@@ -36,9 +35,17 @@ pub struct Flusher {
 #[derive(Debug)]
 struct Waiting {
     event: NewEvent,
-    answer: oneshot::Sender<Result<EventId, Refusal>>,
+    caller: Caller,
+}
+
+/// Who waits for what becomes of an event.
+#[derive(Debug)]
+struct Caller {
+    answer: oneshot::Sender<Answer>,
     _room: OwnedSemaphorePermit,
 }
+
+type Answer = Result<EventId, Refusal>;
 
 impl Flusher {
     /// Starts the tasks that commit: two on PostgreSQL, so that one may wait for the disk while the other works; one on
@@ -59,7 +66,7 @@ impl Flusher {
         let bytes = u32::try_from(event.body.len()).map_err(|_| Refusal::Busy)?;
         let room = Arc::clone(&self.room).try_acquire_many_owned(bytes).map_err(|_| Refusal::Busy)?;
         let (answer, answered) = oneshot::channel();
-        self.line.try_send(Waiting { event, answer, _room: room }).map_err(|_| Refusal::Busy)?;
+        self.line.try_send(Waiting { event, caller: Caller { answer, _room: room } }).map_err(|_| Refusal::Busy)?;
         answered.await.unwrap_or(Err(Refusal::Away))
     }
 }
@@ -78,39 +85,46 @@ impl Writer {
                 return;
             }
             let (batch, twins) = settle_twins(batch);
-            let answers = self.commit(batch).await;
+            let said = self.commit(batch, !twins.is_empty()).await;
             for (twin, key) in twins {
-                let answer = answers.get(&key).copied().unwrap_or(Err(Refusal::Away));
-                let _ = twin.answer.send(answer);
+                let answer = said.get(&key).copied().unwrap_or(Err(Refusal::Away));
+                let _ = twin.caller.answer.send(answer);
             }
-            self.wake.ring();
         }
     }
 
-    /// Commits a batch and answers its callers; returns what was said of each dedupe key, for its twins.
-    async fn commit(&self, batch: Vec<Waiting>) -> HashMap<TwinKey, Result<EventId, Refusal>> {
+    /// Commits a batch and answers its callers; returns what was said of each dedupe key, if it has twins.
+    async fn commit(&self, batch: Vec<Waiting>, has_twins: bool) -> HashMap<TwinKey, Answer> {
         let mut said = HashMap::new();
         // One bad event harms no other: a batch that fails for its data is halved until the bad one stands alone.
         let mut parts = vec![batch];
         while let Some(mut part) = parts.pop() {
-            part.retain(|waiting| !waiting.answer.is_closed() || key_of(&waiting.event).is_some());
-            let events: Vec<NewEvent> = part.iter().map(|waiting| waiting.event.clone()).collect();
-            let answers = match self.try_commit(&events).await {
-                Ok(accepted) => {
-                    accepted.into_iter().zip(&events).map(|(accepted, event)| Ok(id_of(accepted, event))).collect()
+            part.retain(|waiting| !waiting.caller.answer.is_closed() || key_of(&waiting.event).is_some());
+            let (events, callers): (Vec<_>, Vec<_>) =
+                part.into_iter().map(|waiting| (waiting.event, waiting.caller)).unzip();
+            let begun = self.wake.begin();
+            let committed = self.try_commit(&events).await;
+            let answers: Vec<Answer> = match &committed {
+                Ok(ingested) => {
+                    ingested.accepted.iter().zip(&events).map(|(accepted, event)| Ok(id_of(*accepted, event))).collect()
                 }
-                Err(error) if !entity::database::is_away(&error) && part.len() > 1 => {
-                    parts.push(part.split_off(part.len() / 2));
-                    parts.push(part);
+                Err(error) if !entity::database::is_away(error) && events.len() > 1 => {
+                    let mut half: Vec<_> =
+                        events.into_iter().zip(callers).map(|(event, caller)| Waiting { event, caller }).collect();
+                    parts.push(half.split_off(half.len() / 2));
+                    parts.push(half);
                     continue;
                 }
-                Err(error) => vec![Err(refusal(&error)); part.len()],
+                Err(error) => vec![Err(refusal(error)); events.len()],
             };
-            for (waiting, answer) in part.into_iter().zip(answers) {
-                if let Some(key) = key_of(&waiting.event) {
-                    said.insert(key, answer);
-                }
-                let _ = waiting.answer.send(answer);
+            if has_twins {
+                said.extend(events.iter().zip(&answers).filter_map(|(event, answer)| Some((key_of(event)?, *answer))));
+            }
+            for (caller, answer) in callers.into_iter().zip(answers) {
+                let _ = caller.answer.send(answer);
+            }
+            if let Ok(ingested) = committed {
+                begun.committed((ingested, events));
             }
         }
         said
@@ -118,11 +132,11 @@ impl Writer {
 
     /// Doubtful commits: after a lost connection it is asked what was committed, and only the rest is tried again, with
     /// the same ids.
-    async fn try_commit(&self, events: &[NewEvent]) -> Result<Vec<Accepted>, DbErr> {
+    async fn try_commit(&self, events: &[NewEvent]) -> Result<Ingested, DbErr> {
         let mut tries = 1;
         loop {
             let error = match ingest(&self.db, &self.clock, events).await {
-                Ok(accepted) => return Ok(accepted),
+                Ok(ingested) => return Ok(ingested),
                 Err(error) => error,
             };
             if tries == TRIES || !entity::database::is_away(&error) {
@@ -130,14 +144,15 @@ impl Writer {
             }
             tries += 1;
             tokio::time::sleep(BETWEEN_TRIES).await;
-            if let Ok(Some(accepted)) = self.recover(events).await {
-                return Ok(accepted);
+            if let Ok(Some(ingested)) = self.recover(events).await {
+                return Ok(ingested);
             }
         }
     }
 
-    /// What a doubtful commit came to, if it did commit: then the events that are not stored are repeats.
-    async fn recover(&self, events: &[NewEvent]) -> Result<Option<Vec<Accepted>>, DbErr> {
+    /// What a doubtful commit came to, if it did commit: then the events that are not stored are repeats. Its deliveries
+    /// are found by whoever looks for what is due.
+    async fn recover(&self, events: &[NewEvent]) -> Result<Option<Ingested>, DbErr> {
         let mut stored = Vec::with_capacity(events.len());
         for event in events {
             stored.push(is_stored(&self.db, event).await?);
@@ -145,10 +160,13 @@ impl Writer {
         if !stored.contains(&true) {
             return Ok(None);
         }
+        self.wake.ring();
         let repeats: Vec<NewEvent> =
             events.iter().zip(&stored).filter(|(_, stored)| !**stored).map(|(event, _)| event.clone()).collect();
-        let mut repeated = ingest(&self.db, &self.clock, &repeats).await?.into_iter();
-        Ok(stored.iter().map(|stored| if *stored { Some(Accepted::New) } else { repeated.next() }).collect())
+        let repeated = ingest(&self.db, &self.clock, &repeats).await?;
+        let mut repeats = repeated.accepted.into_iter();
+        let accepted = stored.iter().map(|stored| if *stored { Some(Accepted::New) } else { repeats.next() });
+        Ok(accepted.collect::<Option<_>>().map(|accepted| Ingested { accepted, due: repeated.due }))
     }
 }
 
@@ -173,16 +191,12 @@ fn key_of(event: &NewEvent) -> Option<TwinKey> {
 
 /// Twins inside a batch: the first one stays, the others hear what it hears.
 fn settle_twins(batch: Vec<Waiting>) -> (Vec<Waiting>, Vec<(Waiting, TwinKey)>) {
-    let mut firsts: HashMap<TwinKey, ()> = HashMap::new();
+    let mut firsts: HashSet<TwinKey> = HashSet::with_capacity(batch.len());
     let (mut kept, mut twins) = (Vec::with_capacity(batch.len()), Vec::new());
     for waiting in batch {
-        match key_of(&waiting.event).map(|key| (key, firsts.entry(key))) {
-            Some((key, Entry::Occupied(_))) => twins.push((waiting, key)),
-            Some((_, Entry::Vacant(place))) => {
-                place.insert(());
-                kept.push(waiting);
-            }
-            None => kept.push(waiting),
+        match key_of(&waiting.event) {
+            Some(key) if !firsts.insert(key) => twins.push((waiting, key)),
+            _ => kept.push(waiting),
         }
     }
     (kept, twins)

@@ -1,17 +1,40 @@
-//! Finish, reschedule and park on SQLite: one transaction of one writer, row by row. It does not wait for the disk; the
-//! next ingest's commit does, and a machine that dies before it takes this process's memory along.
+//! Finish, reschedule and park on SQLite: one transaction of one writer, many rows in each statement. It does not wait for
+//! the disk; the next ingest's commit does, and a machine that dies before it takes this process's memory along.
+
+use std::collections::HashSet;
 
 use sea_orm::DbErr;
-use sea_orm::sqlx::sqlite::SqliteRow;
-use sea_orm::sqlx::{self, Connection, Row as _, SqliteConnection};
+use sea_orm::sqlx::sqlite::{SqliteArguments, SqliteRow};
+use sea_orm::sqlx::{self, Connection, Row as _, Sqlite, SqliteConnection, query::Query};
 use uuid::Uuid;
 
 use super::{AttemptLog, Change, Fate, Row, Write};
 use crate::Database;
 use crate::database::fault;
 use crate::delivery::State;
+use crate::rows::Rows;
 
-const IS_OURS: &str = "SELECT 1 FROM shard WHERE id = ? AND owner = ? AND epoch = ?";
+/// In one row, since each row costs as much as a statement.
+const OURS: &str = "SELECT coalesce(group_concat(id || ' ' || epoch), '') FROM shard WHERE owner = ?";
+
+/// The outcome, or as the row says where no attempt led to this end.
+static FINISH: Rows = Rows::new(
+    "WITH x (tenant_id, id, state, reason, number, status, duration_ms, at, remote_address, now) AS (VALUES",
+    10,
+    ")
+    INSERT INTO delivery (tenant_id, id, event_id, subscription_id, destination_id, trigger, retry_of, state, reason,
+        attempts, last_status, duration_ms, attempted_at, remote_address, finished_at)
+    SELECT p.tenant_id, p.id, p.event_id, p.subscription_id, p.destination_id, p.trigger, p.retry_of, x.state, x.reason,
+        coalesce(x.number, p.attempts), coalesce(x.status, CASE WHEN x.number IS NULL THEN p.last_status END),
+        x.duration_ms, x.at, x.remote_address, x.now
+    FROM x CROSS JOIN pending p ON p.tenant_id = x.tenant_id AND p.id = x.id",
+);
+
+static DELETE_ALL: Rows = Rows::new("DELETE FROM pending WHERE (tenant_id, id) IN (VALUES", 2, ")");
+
+/// The due time stands as a literal, as in the indexes' predicates.
+static PARK_ALL: Rows =
+    Rows::new("UPDATE pending SET due_at = 9223372036854775807 WHERE (tenant_id, id) IN (VALUES", 2, ")");
 
 const DELETE: &str = "
 DELETE FROM pending WHERE tenant_id = ? AND id = ?
@@ -32,45 +55,137 @@ INSERT INTO attempt (tenant_id, delivery_id, number, at, duration_ms, outcome, s
     response_headers, response_body)
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING";
 
+/// Shards that are ours, each in its epoch.
+type Ours = HashSet<(i16, i64)>;
+
 pub(super) async fn write(db: &Database, owner: Uuid, batch: &[Write], now: i64) -> Result<Vec<Fate>, DbErr> {
     let mut connection = db.finish.get_sqlite_connection_pool().acquire().await.map_err(fault)?;
-    sqlx::query("PRAGMA synchronous = NORMAL").execute(&mut *connection).await.map_err(fault)?;
-    let written = write_all(&mut connection, owner, batch, now).await;
+    let written = match write_together(&mut connection, owner, batch, now).await {
+        Ok(None) => write_one_by_one(&mut connection, owner, batch, now).await,
+        Ok(Some(fates)) => Ok(fates),
+        Err(error) => Err(error),
+    };
     sqlx::query("PRAGMA synchronous = FULL").execute(&mut *connection).await.map_err(fault)?;
     written.map_err(fault)
 }
 
-async fn write_all(
+/// It does not wait for the disk.
+const BEGIN: &str = "PRAGMA synchronous = NORMAL; BEGIN IMMEDIATE";
+
+/// All of them as it mostly is: ours, and there. None, and nothing is written, if one of them is not.
+async fn write_together(
+    connection: &mut SqliteConnection,
+    owner: Uuid,
+    batch: &[Write],
+    now: i64,
+) -> Result<Option<Vec<Fate>>, sqlx::Error> {
+    let mut txn = connection.begin_with(BEGIN).await?;
+    let ours = ours(&mut txn, owner).await?;
+    let is_ours = |write: &Write| ours.contains(&(write.row.shard, write.row.epoch));
+    if !batch.iter().all(is_ours) || !take_together(&mut txn, batch, now).await? {
+        txn.rollback().await?;
+        return Ok(None);
+    }
+    for write in batch {
+        if let Some(command) = write.command {
+            forget(&mut txn, command).await?;
+        }
+        if let Some(last) = write.change.last().filter(|last| last.keep) {
+            log(&mut txn, &write.row, last).await?;
+        }
+    }
+    txn.commit().await?;
+    Ok(Some(vec![Fate::Done; batch.len()]))
+}
+
+async fn ours(txn: &mut SqliteConnection, owner: Uuid) -> Result<Ours, sqlx::Error> {
+    let row = sqlx::query(OURS).bind(owner).fetch_one(txn).await?;
+    let list: String = row.try_get(0)?;
+    let pairs = list.split(',').filter_map(|pair| pair.split_once(' '));
+    Ok(pairs.filter_map(|(shard, epoch)| Some((shard.parse().ok()?, epoch.parse().ok()?))).collect())
+}
+
+/// Whether every row was there.
+async fn take_together(txn: &mut SqliteConnection, batch: &[Write], now: i64) -> Result<bool, sqlx::Error> {
+    let of_kind = |kind: fn(&Change) -> bool| batch.iter().filter(|write| kind(&write.change)).collect::<Vec<_>>();
+    let ends = of_kind(|change| matches!(change, Change::Finish { .. }));
+    for (text, part) in FINISH.parts(&ends) {
+        let query = part.iter().fold(sqlx::query(text), |query, write| bind_end(query, write, now));
+        if query.execute(&mut *txn).await?.rows_affected() != part.len() as u64 {
+            return Ok(false);
+        }
+    }
+    let parks = of_kind(|change| matches!(change, Change::Park));
+    for (text, part) in DELETE_ALL.parts(&ends).into_iter().chain(PARK_ALL.parts(&parks)) {
+        let query = part.iter().fold(sqlx::query(text), |query, write| bind_key(query, &write.row));
+        if query.execute(&mut *txn).await?.rows_affected() != part.len() as u64 {
+            return Ok(false);
+        }
+    }
+    for write in batch {
+        let is_there = match &write.change {
+            Change::Finish { .. } | Change::Park => true,
+            Change::Reschedule { due_at, last } => reschedule(txn, &write.row, *due_at, last).await?,
+            Change::BringForward { due_at } => bring_to(txn, &write.row, *due_at).await?,
+        };
+        if !is_there {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+type Statement<'q> = Query<'q, Sqlite, SqliteArguments>;
+
+fn bind_key<'q>(query: Statement<'q>, row: &Row) -> Statement<'q> {
+    query.bind(row.tenant_id.uuid()).bind(row.id.uuid())
+}
+
+fn bind_end<'q>(query: Statement<'q>, write: &'q Write, now: i64) -> Statement<'q> {
+    let (state, reason) = match &write.change {
+        Change::Finish { state, reason, .. } => (Some(state.number()), reason.as_deref()),
+        _ => (None, None),
+    };
+    let last = write.change.last();
+    bind_key(query, &write.row)
+        .bind(state)
+        .bind(reason)
+        .bind(last.map(|log| log.number))
+        .bind(last.and_then(|log| log.status))
+        .bind(last.map(|log| log.duration_ms))
+        .bind(last.map(|log| log.at))
+        .bind(last.and_then(|log| log.remote_address.as_deref()))
+        .bind(now)
+}
+
+async fn write_one_by_one(
     connection: &mut SqliteConnection,
     owner: Uuid,
     batch: &[Write],
     now: i64,
 ) -> Result<Vec<Fate>, sqlx::Error> {
-    let mut txn = connection.begin_with("BEGIN IMMEDIATE").await?;
+    let mut txn = connection.begin_with(BEGIN).await?;
+    let ours = ours(&mut txn, owner).await?;
     let mut fates = Vec::with_capacity(batch.len());
     for write in batch {
-        fates.push(write_one(&mut txn, owner, write, now).await?);
+        fates.push(write_one(&mut txn, &ours, write, now).await?);
     }
     txn.commit().await?;
     Ok(fates)
 }
 
-async fn write_one(txn: &mut SqliteConnection, owner: Uuid, write: &Write, now: i64) -> Result<Fate, sqlx::Error> {
+async fn write_one(txn: &mut SqliteConnection, ours: &Ours, write: &Write, now: i64) -> Result<Fate, sqlx::Error> {
     let row = &write.row;
-    let own = sqlx::query(IS_OURS).bind(row.shard).bind(owner).bind(row.epoch).fetch_optional(&mut *txn).await?;
-    if own.is_none() {
+    if !ours.contains(&(row.shard, row.epoch)) {
         return Ok(Fate::Fenced);
     }
     if let Some(command) = write.command {
-        sqlx::query("DELETE FROM command WHERE id = ?").bind(command).execute(&mut *txn).await?;
+        forget(txn, command).await?;
     }
     let taken = match &write.change {
         Change::Finish { state, reason, .. } => finish(txn, write, (*state, reason.as_deref()), now).await?,
         Change::Reschedule { due_at, last } => reschedule(txn, row, *due_at, last).await?,
-        Change::Park | Change::BringForward { .. } => {
-            let moved = sqlx::query(MOVE).bind(write.change.due_at()).bind(row.tenant_id.uuid()).bind(row.id.uuid());
-            moved.execute(&mut *txn).await?.rows_affected() > 0
-        }
+        Change::Park | Change::BringForward { .. } => bring_to(txn, row, write.change.due_at()).await?,
     };
     if taken
         && let Some(last) = write.change.last()
@@ -79,6 +194,15 @@ async fn write_one(txn: &mut SqliteConnection, owner: Uuid, write: &Write, now: 
         log(txn, row, last).await?;
     }
     Ok(if taken { Fate::Done } else { Fate::Gone })
+}
+
+async fn forget(txn: &mut SqliteConnection, command: i64) -> Result<(), sqlx::Error> {
+    sqlx::query("DELETE FROM command WHERE id = ?").bind(command).execute(txn).await.map(drop)
+}
+
+async fn bring_to(txn: &mut SqliteConnection, row: &Row, due_at: i64) -> Result<bool, sqlx::Error> {
+    let moved = sqlx::query(MOVE).bind(due_at).bind(row.tenant_id.uuid()).bind(row.id.uuid());
+    Ok(moved.execute(txn).await?.rows_affected() > 0)
 }
 
 async fn finish(

@@ -7,7 +7,7 @@ use sea_orm::sqlx::{self, PgPool, Row};
 use sea_orm::{DbErr, RuntimeErr};
 use uuid::Uuid;
 
-use super::{Accepted, NewEvent};
+use super::{Accepted, Ingested, NewEvent, pairs};
 use crate::Database;
 use crate::database::fault;
 use crate::dedupe::Original;
@@ -46,8 +46,9 @@ WITH i AS (
         $30::integer[], $32::integer[]) WITH ORDINALITY
         AS d(tenant_id, id, shard, due_at, event_id, subscription_id, destination_id, size, order_key, n)
     JOIN e ON e.id = d.event_id ORDER BY d.n
+    RETURNING id, seq
 )
-SELECT id FROM e";
+SELECT (SELECT array_agg(id) FROM e), (SELECT array_agg(id) FROM p), (SELECT array_agg(seq) FROM p)";
 
 /// A second statement, since the first one's snapshot cannot see the rival whose commit it waited for.
 const ORIGINALS: &str = "
@@ -67,13 +68,17 @@ WHERE d.source_id = x.source_id AND d.key = x.key AND d.expires_at <= $3";
 /// A key may expire, or its row go, between two statements; each round settles all that it saw.
 const ROUNDS: usize = 4;
 
-pub(super) async fn ingest(db: &Database, now: i64, batch: &[NewEvent]) -> Result<Vec<Accepted>, DbErr> {
+pub(super) async fn ingest(db: &Database, now: i64, batch: &[NewEvent]) -> Result<Ingested, DbErr> {
     let pool = db.write.get_postgres_connection_pool();
     let mut answers: Vec<Option<Accepted>> = vec![None; batch.len()];
+    let mut due = Vec::new();
     for _ in 0..ROUNDS {
         let open: Vec<usize> = (0..batch.len()).filter(|n| answers[*n].is_none()).collect();
         let events: Vec<&NewEvent> = open.iter().map(|n| &batch[*n]).collect();
-        let stored = insert(pool, &events).await?;
+        let (stored, seqs) = insert(pool, &events).await?;
+        let pairs =
+            pairs(&events).filter_map(|(event, delivery)| Some(event.due(delivery, *seqs.get(&delivery.id.uuid())?)));
+        due.extend(pairs);
         let originals =
             if stored.len() == open.len() { HashMap::new() } else { originals(pool, now, &events, &stored).await? };
         for n in open {
@@ -88,7 +93,7 @@ pub(super) async fn ingest(db: &Database, now: i64, batch: &[NewEvent]) -> Resul
         .collect::<Option<_>>()
         .ok_or_else(|| DbErr::Custom("dedupe keys kept expiring under the statement".into()))?;
     count_repeats(db, batch, &answers);
-    Ok(answers)
+    Ok(Ingested { accepted: answers, due })
 }
 
 fn answer(
@@ -103,20 +108,20 @@ fn answer(
     originals.get(&key).map(|first| if *first == event.id { Accepted::New } else { Accepted::RepeatOf(*first) })
 }
 
-async fn insert(pool: &PgPool, events: &[&NewEvent]) -> Result<HashSet<Uuid>, DbErr> {
+/// Gives the events that are new, and the places in line of their deliveries.
+async fn insert(pool: &PgPool, events: &[&NewEvent]) -> Result<(HashSet<Uuid>, HashMap<Uuid, i64>), DbErr> {
     macro_rules! column {
         ($event:ident => $value:expr) => {
             events.iter().map(|$event| $value).collect::<Vec<_>>()
         };
     }
-    let pairs: Vec<_> =
-        events.iter().flat_map(|event| event.deliveries.iter().map(move |delivery| (event, delivery))).collect();
+    let pairs: Vec<_> = pairs(events).collect();
     macro_rules! delivered {
         ($event:ident, $delivery:ident => $value:expr) => {
             pairs.iter().map(|($event, $delivery)| $value).collect::<Vec<_>>()
         };
     }
-    let rows = sqlx::query(INGEST)
+    let row = sqlx::query(INGEST)
         .bind(column!(e => e.tenant_id.uuid()))
         .bind(column!(e => e.id.uuid()))
         .bind(column!(e => e.source_id.map(relay::id::Id::uuid)))
@@ -149,10 +154,14 @@ async fn insert(pool: &PgPool, events: &[&NewEvent]) -> Result<HashSet<Uuid>, Db
         .bind(delivered!(e, _d => e.size()))
         .bind(column!(e => e.attributes.as_str()))
         .bind(delivered!(_e, d => d.order_key))
-        .fetch_all(pool)
+        .fetch_one(pool)
         .await
         .map_err(fault)?;
-    rows.iter().map(|row| row.try_get(0).map_err(fault)).collect()
+    let stored: Option<Vec<Uuid>> = row.try_get(0).map_err(fault)?;
+    let deliveries: Option<Vec<Uuid>> = row.try_get(1).map_err(fault)?;
+    let seqs: Option<Vec<i64>> = row.try_get(2).map_err(fault)?;
+    let places = deliveries.unwrap_or_default().into_iter().zip(seqs.unwrap_or_default());
+    Ok((stored.unwrap_or_default().into_iter().collect(), places.collect()))
 }
 
 /// The first events of the keys that were there already. Expired keys are deleted instead: the next round takes them.

@@ -1,13 +1,16 @@
 //! What the owner reads: what is due, what is parked, and where something is parked at all.
 
+use std::collections::HashMap;
+
 use entity::DbErr;
 use entity::delivery::SHARDS;
 use entity::pending::{self, Due, Head};
 use entity::shard::Lease;
-use relay::id::{DestinationId, TenantId};
+use relay::id::{DestinationId, EventId, TenantId};
 use tokio::time::Instant;
 
 use super::{BREATH, Message, Owner, fault};
+use crate::handed::Handed;
 use crate::reader::Page;
 use crate::schedule::lanes::Wanted;
 use crate::schedule::line::Kind;
@@ -33,7 +36,7 @@ impl Owner {
             .filter(|shard| !self.state.reader.is_new(*shard) || running.get(shard).is_none_or(|count| *count == 0))
             .collect();
         let present = self.clock.now();
-        let tickets = &mut self.state.schedule.tickets;
+        let tickets = &self.state.schedule.tickets;
         let Some(mut page) = self.state.reader.next((now, present), &shards, tickets) else { return };
         page.epochs = self.leases.held().iter().map(|lease| (lease.shard, lease.epoch)).collect();
         let (db, outbox) = (self.db.clone(), self.outbox.clone());
@@ -69,6 +72,32 @@ impl Owner {
             }
         }
         self.state.schedule.dig_up();
+    }
+
+    /// What the api committed just now, of shards that were held when it began and still are. The rest is read like
+    /// everybody's: of a shard that was not read from the beginning yet, older rows are to come first.
+    pub(super) fn handed(&mut self, handed: Handed) {
+        let state = &mut self.state;
+        let mut left_out = false;
+        let mut taken: HashMap<EventId, usize> = HashMap::new();
+        for due in &handed.due {
+            let is_read = state.health.is_recalled(due.shard) && !state.reader.is_new(due.shard);
+            match handed.epoch(due, &self.leases).filter(|_| is_read && state.schedule.has_room()) {
+                Some(epoch) => {
+                    state.schedule.offer(*due, epoch, handed.ticket);
+                    *taken.entry(due.event_id).or_default() += 1;
+                }
+                None => left_out = true,
+            }
+        }
+        for (event, work) in handed.works {
+            state.works.keep(event, work, taken.get(&event).copied().unwrap_or_default());
+        }
+        state.schedule.tickets.close(handed.ticket);
+        state.schedule.dig_up();
+        if left_out {
+            state.reader.hurry(Instant::now());
+        }
     }
 
     pub(super) fn take_back(&mut self) {

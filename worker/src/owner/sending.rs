@@ -1,9 +1,11 @@
 //! What the owner starts, and what it hears of its end.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
+use entity::Database;
 use entity::shard::Lease;
-use entity::{Database, work};
+use entity::work::{self, Work};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
@@ -19,10 +21,15 @@ impl Owner {
     }
 
     pub(super) fn attempt(&mut self, starts: &[Start]) {
-        for chunk in starts.chunks(FETCH) {
-            for start in chunk {
-                *self.state.running.entry(start.due.shard).or_default() += 1;
+        let mut unread = Vec::new();
+        for start in starts {
+            *self.state.running.entry(start.due.shard).or_default() += 1;
+            match self.state.works.take(start.due.event_id) {
+                Some(work) => attempt(&self.tracker, &self.sender, &self.outbox, *start, Some(work)),
+                None => unread.push(*start),
             }
+        }
+        for chunk in unread.chunks(FETCH) {
             let (db, sender, outbox) = (self.db.clone(), Arc::clone(&self.sender), self.outbox.clone());
             let (tracker, chunk) = (self.tracker.clone(), chunk.to_vec());
             self.tracker.spawn(async move { fetch_and_attempt(&db, &sender, &outbox, &tracker, chunk).await });
@@ -70,14 +77,24 @@ async fn fetch_and_attempt(
             return;
         }
     };
+    let works: HashMap<_, _> = works.into_iter().map(|(event, work)| (event, Arc::new(work))).collect();
     for start in chunk {
-        let work = works.get(&start.due.event_id).cloned();
-        let (sender, outbox) = (Arc::clone(sender), outbox.clone());
-        tracker.spawn(async move {
-            let ended = sender.attempt(&start, work.as_ref()).await;
-            let _ = outbox.send(Message::Ended(start, ended));
-        });
+        attempt(tracker, sender, outbox, start, works.get(&start.due.event_id).cloned());
     }
+}
+
+fn attempt(
+    tracker: &TaskTracker,
+    sender: &Arc<Sender>,
+    outbox: &mpsc::UnboundedSender<Message>,
+    start: Start,
+    work: Option<Arc<Work>>,
+) {
+    let (sender, outbox) = (Arc::clone(sender), outbox.clone());
+    tracker.spawn(async move {
+        let ended = sender.attempt(&start, work.as_deref()).await;
+        let _ = outbox.send(Message::Ended(start, ended));
+    });
 }
 
 /// Under which it began.

@@ -113,13 +113,14 @@ impl Schedule {
 
     /// Forgets what no read can return any more.
     pub(crate) fn dig_up(&mut self) {
+        let oldest = self.tickets.oldest();
         while let Some(id) = self.buried.front() {
             let Some(Known { place: Place::Buried { until, stamp, redo }, .. }) = self.known.get_mut(id) else {
                 // Written anew, or its shard is gone.
                 self.buried.pop_front();
                 continue;
             };
-            if redo.is_some() && *stamp > self.durable || !self.tickets.are_closed_before(*until) {
+            if redo.is_some() && *stamp > self.durable || oldest < *until {
                 break;
             }
             let id = *id;

@@ -178,7 +178,7 @@ async fn pasted(access: &Access, rules: &[Rule], asked: Question, now: i64) -> R
     let query = asked.query.as_deref();
     let inbound = Inbound { method: "POST", headers: &headers, path: "", query, body: body.as_bytes() };
     let event = ingested::of(&source, rules, &inbound, body.clone().into(), now);
-    Ok(Work::of(&event)?)
+    Ok(Work::of(event)?)
 }
 
 fn headers(pairs: &[Vec<String>]) -> Result<HeaderMap, Error> {
