@@ -4,7 +4,6 @@
 //! The letters are the rules of the protocol: T (tickets), B (buried until durable), E (epochs), F (lines in order),
 //! P (parked).
 
-use std::collections::hash_map::Entry;
 use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
 use std::time::Duration;
 
@@ -12,7 +11,7 @@ use entity::delivery::{State, Trigger};
 use entity::finish::{AttemptLog, Change, Row, Write};
 use entity::pending::{Due, Head};
 use relay::clock::NEVER;
-use relay::id::{DeliveryId, DestinationId, TenantId};
+use relay::id::{DeliveryId, DestinationId};
 
 pub(crate) mod asking;
 pub(crate) mod breaker;
@@ -23,6 +22,7 @@ mod pace;
 mod parking;
 pub(crate) mod policy;
 mod ring;
+mod round;
 #[cfg(test)]
 mod simulation;
 mod starting;
@@ -31,7 +31,8 @@ mod writing;
 
 use breaker::{Sign, Turn};
 use line::{Gate, Line};
-use ring::Ring;
+use ring::{Ring, Tally};
+use round::Round;
 use tickets::{Ticket, Tickets};
 
 /// Deliveries known in this process; beyond it nothing more is read.
@@ -151,8 +152,8 @@ pub(crate) struct Schedule {
     in_flight: usize,
     bodies: usize,
     /// Tests of destinations: they stand in no line.
-    tests: VecDeque<(Due, i64)>,
-    tests_in_flight: HashMap<TenantId, usize>,
+    tests: Round<(Due, i64)>,
+    tests_in_flight: Tally,
     /// Changes that nobody has begun to write.
     writes: Vec<Write>,
     /// Acknowledgements so far, and up to which of them the database has them on disk.
@@ -186,15 +187,15 @@ impl Schedule {
         Self {
             known: HashMap::new(),
             lines: HashMap::new(),
-            ring: Ring::default(),
+            ring: Ring::new(starting::SLOTS),
             tickets: Tickets::default(),
             now: Duration::ZERO,
             present: 0,
             buried: VecDeque::new(),
             in_flight: 0,
             bodies: 0,
-            tests: VecDeque::new(),
-            tests_in_flight: HashMap::new(),
+            tests: Round::default(),
+            tests_in_flight: Tally::default(),
             writes: Vec::new(),
             stamp: 0,
             durable: 0,
@@ -254,7 +255,7 @@ impl Schedule {
 
     fn enlist(&mut self, due: Due, epoch: i64) {
         if due.trigger == Trigger::Test {
-            self.tests.push_back((due, epoch));
+            self.tests.push(due.tenant_id, (due, epoch));
             return self.place(&due, Place::Waiting);
         }
         let line = self.line(&due, epoch);
@@ -351,13 +352,9 @@ impl Schedule {
     fn leave(&mut self, due: &Due) {
         self.in_flight -= 1;
         self.bodies -= bytes(due);
-        if due.trigger == Trigger::Test
-            && let Entry::Occupied(mut count) = self.tests_in_flight.entry(due.tenant_id)
-        {
-            *count.get_mut() -= 1;
-            if *count.get() == 0 {
-                count.remove();
-            }
+        if due.trigger == Trigger::Test {
+            self.tests_in_flight.subtract(due.tenant_id);
+            self.tests.readmit(due.tenant_id);
         }
         self.ring.ended(due.tenant_id);
     }
@@ -388,7 +385,7 @@ impl Schedule {
     /// Puts back at the head of its line what was not sent.
     fn again(&mut self, due: Due, epoch: i64) {
         if due.trigger == Trigger::Test {
-            self.tests.push_front((due, epoch));
+            self.tests.push(due.tenant_id, (due, epoch));
             return self.place(&due, Place::Waiting);
         }
         let line = self.line(&due, epoch);

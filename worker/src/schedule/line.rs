@@ -11,6 +11,7 @@ use super::breaker::Breaker;
 use super::lanes::Lane;
 use super::pace::Pace;
 use super::policy::{Ordering, Policy};
+use super::{bytes, round};
 
 /// In flight to one destination at first; grows by one with each success.
 const FIRST_WINDOW: usize = 8;
@@ -147,6 +148,11 @@ impl Line {
     /// Whether something may start at this time.
     pub(crate) fn can_start(&self, now: Duration) -> bool {
         self.is_ready() && self.pace.allows(now) && self.breaker.allows(now)
+    }
+
+    /// What its next delivery costs of its tenant's turns; nought if none can start.
+    pub(crate) fn cost(&self, now: Duration) -> u64 {
+        self.waiting.front().filter(|_| self.can_start(now)).map_or(0, |due| round::cost(bytes(due)))
     }
 
     /// This one starts.

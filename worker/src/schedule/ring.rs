@@ -1,62 +1,75 @@
-//! Whose turn it is: tenants one after another, and each tenant's destinations one after another.
+//! Whose turn it is, and how many slots each tenant may hold.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 
 use relay::id::{DestinationId, TenantId};
 
-#[derive(Debug, Default)]
+use super::round::Round;
+
+#[derive(Debug)]
 pub(super) struct Ring {
-    turns: VecDeque<TenantId>,
-    tenants: HashMap<TenantId, Tenant>,
+    /// Slots of this process.
+    slots: usize,
+    round: Round<DestinationId>,
+    in_flight: Tally,
 }
 
+/// How many each tenant has in flight.
 #[derive(Debug, Default)]
-struct Tenant {
-    ready: VecDeque<DestinationId>,
-    in_flight: usize,
+pub(super) struct Tally {
+    all: usize,
+    of: HashMap<TenantId, usize>,
 }
 
 impl Ring {
-    /// This destination can start something.
-    pub(super) fn push(&mut self, tenant: TenantId, destination: DestinationId) {
-        let lane = self.tenants.entry(tenant).or_default();
-        if lane.ready.is_empty() {
-            self.turns.push_back(tenant);
-        }
-        lane.ready.push_back(destination);
+    pub(super) fn new(slots: usize) -> Self {
+        Self { slots, round: Round::default(), in_flight: Tally::default() }
     }
 
-    /// The next destination to start one delivery of. While others wait no tenant gets more than `most` slots.
-    pub(super) fn next(&mut self, most: usize) -> Option<DestinationId> {
-        for _ in 0..self.turns.len() {
-            let tenant = self.turns.pop_front()?;
-            let alone = self.turns.is_empty();
-            let lane = self.tenants.get_mut(&tenant)?;
-            if !alone && lane.in_flight >= most {
-                self.turns.push_back(tenant);
-                continue;
-            }
-            let destination = lane.ready.pop_front();
-            if !lane.ready.is_empty() {
-                self.turns.push_back(tenant);
-            } else if lane.in_flight == 0 {
-                self.tenants.remove(&tenant);
-            }
-            return destination;
-        }
-        None
+    /// This destination can start something.
+    pub(super) fn push(&mut self, tenant: TenantId, destination: DestinationId) {
+        self.round.push(tenant, destination);
+    }
+
+    /// The next destination to start one delivery of, which costs as much as `cost` says. While others wait no tenant gets
+    /// more than half of the slots.
+    pub(super) fn next(&mut self, cost: impl Fn(&DestinationId) -> u64) -> Option<DestinationId> {
+        let (in_flight, most) = (&self.in_flight, self.slots / 2);
+        self.round.next(|tenant| in_flight.of(tenant) >= most, cost).or_else(|| self.round.next_of_full())
     }
 
     pub(super) fn started(&mut self, tenant: TenantId) {
-        self.tenants.entry(tenant).or_default().in_flight += 1;
+        self.in_flight.add(tenant);
     }
 
     pub(super) fn ended(&mut self, tenant: TenantId) {
-        if let Some(lane) = self.tenants.get_mut(&tenant) {
-            lane.in_flight = lane.in_flight.saturating_sub(1);
-            if lane.in_flight == 0 && lane.ready.is_empty() {
-                self.tenants.remove(&tenant);
-            }
+        self.in_flight.subtract(tenant);
+        if self.in_flight.of(tenant) < self.slots / 2 {
+            self.round.readmit(tenant);
+        }
+    }
+}
+
+impl Tally {
+    pub(super) fn all(&self) -> usize {
+        self.all
+    }
+
+    pub(super) fn of(&self, tenant: TenantId) -> usize {
+        self.of.get(&tenant).copied().unwrap_or_default()
+    }
+
+    pub(super) fn add(&mut self, tenant: TenantId) {
+        self.all += 1;
+        *self.of.entry(tenant).or_default() += 1;
+    }
+
+    pub(super) fn subtract(&mut self, tenant: TenantId) {
+        let Some(of) = self.of.get_mut(&tenant) else { return };
+        self.all -= 1;
+        *of -= 1;
+        if *of == 0 {
+            self.of.remove(&tenant);
         }
     }
 }
@@ -65,6 +78,7 @@ impl Ring {
 mod tests {
     use uuid::Uuid;
 
+    use super::super::round;
     use super::*;
 
     fn tenant(number: u128) -> TenantId {
@@ -75,22 +89,30 @@ mod tests {
         Uuid::from_u128(number).into()
     }
 
+    fn small(_: &DestinationId) -> u64 {
+        round::cost(1)
+    }
+
     #[test]
     fn tenants_take_turns_however_many_destinations_one_has() {
-        let mut ring = Ring::default();
+        let mut ring = Ring::new(10);
         [11, 12, 13].iter().for_each(|number| ring.push(tenant(1), destination(*number)));
         ring.push(tenant(2), destination(21));
-        let order: Vec<_> = std::iter::from_fn(|| ring.next(10)).collect();
+        let order: Vec<_> = std::iter::from_fn(|| ring.next(small)).collect();
         assert_eq!(order, [11, 21, 12, 13].map(destination));
     }
 
     #[test]
-    fn a_tenant_gets_no_more_than_its_part_while_another_waits() {
-        let mut ring = Ring::default();
+    fn a_tenant_gets_no_more_than_half_while_another_waits() {
+        let mut ring = Ring::new(2);
         ring.started(tenant(1));
-        ring.push(tenant(1), destination(11));
+        [11, 12].iter().for_each(|number| ring.push(tenant(1), destination(*number)));
         ring.push(tenant(2), destination(21));
-        assert_eq!(ring.next(1), Some(destination(21)));
-        assert_eq!(ring.next(1), Some(destination(11)), "nobody else waits any more");
+        assert_eq!(ring.next(small), Some(destination(21)));
+        assert_eq!(ring.next(small), Some(destination(11)), "nobody else waits any more");
+        [22, 23].iter().for_each(|number| ring.push(tenant(2), destination(*number)));
+        ring.ended(tenant(1));
+        let order: Vec<_> = std::iter::from_fn(|| ring.next(small)).collect();
+        assert_eq!(order, [22, 12, 23].map(destination), "it has its turns again");
     }
 }

@@ -6,10 +6,10 @@ use entity::delivery::Trigger;
 use entity::pending::Due;
 use relay::id::DestinationId;
 
-use super::{Place, Schedule, Start, bytes};
+use super::{Place, Schedule, Start, bytes, round};
 
 /// Requests in flight in this process.
-const SLOTS: usize = 2_000;
+pub(super) const SLOTS: usize = 2_000;
 /// Of them tests, which wait for no line: a flood of them must not take the place of deliveries.
 const TESTS: usize = 64;
 /// And of one tenant: nobody's tests wait for another's receivers.
@@ -63,8 +63,10 @@ impl Schedule {
                 starts.push(self.begin(due, epoch, false));
                 continue;
             }
-            let Some(destination) = self.ring.next(SLOTS / 2) else { break };
             let now = self.now;
+            let lines = &self.lines;
+            let cost = |destination: &DestinationId| lines.get(destination).map_or(0, |line| line.cost(now));
+            let Some(destination) = self.ring.next(cost) else { break };
             let Some(line) = self.lines.get_mut(&destination) else { continue };
             line.ringed = false;
             if self.draining.contains(&line.shard) || !line.can_start(now) {
@@ -81,15 +83,14 @@ impl Schedule {
     }
 
     fn next_test(&mut self) -> Option<(Due, i64)> {
-        if self.tests_in_flight.values().sum::<usize>() >= TESTS {
+        if self.tests_in_flight.all() >= TESTS {
             return None;
         }
-        let may_go = |due: &Due| {
-            let of_tenant = self.tests_in_flight.get(&due.tenant_id).copied().unwrap_or_default();
-            of_tenant < TESTS_OF_ONE && !self.draining.contains(&due.shard)
-        };
-        let next = self.tests.iter().position(|(due, _)| may_go(due));
-        self.tests.remove(next?)
+        let in_flight = &self.tests_in_flight;
+        let is_full = |tenant| in_flight.of(tenant) >= TESTS_OF_ONE;
+        let cost = |(due, _): &(Due, i64)| round::cost(bytes(due));
+        // Of a shard that is handed over its next owner makes them.
+        std::iter::from_fn(|| self.tests.next(is_full, cost)).find(|(due, _)| !self.draining.contains(&due.shard))
     }
 
     /// Probes that were read: each starts whatever its destination's gate says.
@@ -97,7 +98,7 @@ impl Schedule {
         self.in_flight += 1;
         self.bodies += bytes(&due);
         if due.trigger == Trigger::Test {
-            *self.tests_in_flight.entry(due.tenant_id).or_default() += 1;
+            self.tests_in_flight.add(due.tenant_id);
         }
         self.ring.started(due.tenant_id);
         self.place(&due, Place::InFlight { due, epoch, news: self.news, cancelled: None, is_probe });
@@ -170,7 +171,7 @@ mod tests {
         schedule.offer(Due { tenant_id: tenant(7), ..test_of(100, 1, 0) }, 1, ticket);
         let starts = schedule.start();
         assert_eq!(starts.len(), TESTS_OF_ONE + 1);
-        assert_eq!(starts[TESTS_OF_ONE].due.tenant_id, tenant(7));
+        assert_eq!(starts[1].due.tenant_id, tenant(7), "it has the next turn");
         schedule.ended(starts[0].due.id, 1, Ended::Aborted);
         assert_eq!(schedule.start().len(), 1);
     }
