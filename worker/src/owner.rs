@@ -28,7 +28,7 @@ use crate::lease::Leases;
 use crate::reader::{Page, Reader};
 use crate::schedule::asking::{Probe, Question};
 use crate::schedule::lanes::Wanted;
-use crate::schedule::line::Reading;
+use crate::schedule::parked::Reading;
 use crate::schedule::tickets::Ticket;
 use crate::schedule::{Ended, Schedule, Start};
 

@@ -15,10 +15,14 @@ use relay::id::{DeliveryId, DestinationId};
 
 pub(crate) mod asking;
 pub(crate) mod breaker;
+mod class;
 mod commands;
+#[cfg(test)]
+mod fairness;
 pub(crate) mod lanes;
 pub(crate) mod line;
 mod pace;
+pub(crate) mod parked;
 mod parking;
 pub(crate) mod policy;
 mod ring;
@@ -30,6 +34,7 @@ pub(crate) mod tickets;
 mod writing;
 
 use breaker::{Sign, Turn};
+use class::Class;
 use line::{Gate, Line};
 use ring::{Ring, Tally};
 use round::Round;
@@ -91,6 +96,7 @@ enum Place {
     InFlight {
         due: Due,
         epoch: i64,
+        class: Class,
         /// How many changes of destinations had been heard of when it began.
         news: u64,
         cancelled: Option<String>,
@@ -114,8 +120,8 @@ enum Place {
 /// How a parked row is found again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Park {
-    /// By its place in line.
-    At(i64),
+    /// Among those of its class, by its place in line.
+    At(Class, i64),
     /// It stands behind others of its line, and comes after them.
     Behind,
     /// By a scan for lines that are not kept in mind.
@@ -259,18 +265,18 @@ impl Schedule {
             return self.place(&due, Place::Waiting);
         }
         let line = self.line(&due, epoch);
-        let lane = line.lane_of(due.order_key);
+        let (lane, class) = (line.lane_of(due.order_key), line.class_of(&due));
         if line.gate == Gate::Closed {
-            let park = lane.map_or(Park::At(due.seq), |_| Park::Unlined);
+            let park = lane.map_or(Park::At(class, due.seq), |_| Park::Unlined);
             return self.park(&due, epoch, park);
         }
         if let Some(lane) = lane {
             return self.stand_in(due, lane, epoch);
         }
-        if due.due_at != NEVER && !line.has_room() {
-            return self.park(&due, epoch, Park::At(due.seq));
+        if due.due_at != NEVER && !line.has_room(class) {
+            return self.park(&due, epoch, Park::At(class, due.seq));
         }
-        line.waiting.push_back(due);
+        line.push(due);
         self.place(&due, Place::Waiting);
         self.ring_up(due.destination_id);
     }
@@ -293,16 +299,16 @@ impl Schedule {
 
     /// An attempt ended. One that is not in flight any more belongs to a shard that was lost: nothing follows.
     pub(crate) fn ended(&mut self, id: DeliveryId, epoch: i64, ended: Ended) {
-        let Some(Known { place: Place::InFlight { due, epoch: started, news, cancelled, is_probe }, .. }) =
-            self.known.get_mut(&id)
+        let Some(Place::InFlight { due, epoch: started, class, news, cancelled, is_probe }) =
+            self.known.get_mut(&id).map(|known| &mut known.place)
         else {
             return;
         };
         if *started != epoch {
             return;
         }
-        let (due, news, cancelled, is_probe) = (*due, *news, cancelled.take(), *is_probe);
-        self.free(&due, epoch);
+        let (due, class, news, cancelled, is_probe) = (*due, *class, *news, cancelled.take(), *is_probe);
+        self.free(&due, class, epoch);
         self.signed(&due, ended.sign());
         let change = match (ended, cancelled) {
             (Ended::Finished { state, reason, last, .. }, _) => Change::Finish { state, reason, last },
@@ -339,8 +345,8 @@ impl Schedule {
         self.ring_up(due.destination_id);
     }
 
-    fn free(&mut self, due: &Due, epoch: i64) {
-        self.leave(due);
+    fn free(&mut self, due: &Due, class: Class, epoch: i64) {
+        self.leave(due, class);
         if let Some(line) = self.lines.get_mut(&due.destination_id).filter(|line| line.epoch == epoch)
             && due.trigger != Trigger::Test
         {
@@ -349,14 +355,14 @@ impl Schedule {
     }
 
     /// One less is in flight.
-    fn leave(&mut self, due: &Due) {
+    fn leave(&mut self, due: &Due, class: Class) {
         self.in_flight -= 1;
         self.bodies -= bytes(due);
         if due.trigger == Trigger::Test {
             self.tests_in_flight.subtract(due.tenant_id);
             self.tests.readmit(due.tenant_id);
         }
-        self.ring.ended(due.tenant_id);
+        self.ring.ended(due.tenant_id, class);
     }
 
     /// What the attempt says of its destination.
@@ -392,7 +398,7 @@ impl Schedule {
         if line.gate == Gate::Closed {
             return self.held(due, epoch);
         }
-        line.waiting.push_front(due);
+        line.push_front(due);
         self.place(&due, Place::Waiting);
         self.ring_up(due.destination_id);
     }

@@ -13,7 +13,7 @@ use super::{BREATH, Message, Owner, fault};
 use crate::handed::Handed;
 use crate::reader::Page;
 use crate::schedule::lanes::Wanted;
-use crate::schedule::line::Kind;
+use crate::schedule::parked::Kind;
 use crate::schedule::tickets::Ticket;
 
 /// Reads of parked rows at a time.
@@ -107,7 +107,7 @@ impl Owner {
             let (db, outbox) = (self.db.clone(), self.outbox.clone());
             self.tracker.spawn(async move {
                 let rows = match reading.kind {
-                    Kind::Rows => pending::take_back(&db, shard, destination, reading.after, reading.limit).await,
+                    Kind::Rows(_) => pending::take_back(&db, shard, destination, reading.after, reading.limit).await,
                     Kind::Lines => pending::heads_of_lines(&db, destination, reading.after, reading.limit).await,
                 };
                 let _ = outbox.send(Message::TookBack(destination, reading, ticket, rows));

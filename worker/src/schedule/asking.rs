@@ -5,6 +5,7 @@ use entity::pending::Due;
 use relay::id::{DestinationId, TenantId};
 use relay::order::WHOLE;
 
+use super::class::Class;
 use super::line::{Gate, Line};
 use super::policy::{Ordering, Policy, Standing};
 use super::tickets::Ticket;
@@ -67,8 +68,8 @@ impl Schedule {
     /// What waits stands in other lines from now on, and so does what is parked, if anything may be.
     fn reorder(&mut self, destination: DestinationId, had_an_order: bool) {
         let Some(line) = self.lines.get_mut(&destination) else { return };
-        let may_have_parked = had_an_order || line.parked.maybe;
-        let (waiting, epoch) = (std::mem::take(&mut line.waiting), line.epoch);
+        let may_have_parked = had_an_order || line.may_have_parked();
+        let (waiting, epoch) = (line.take_waiting(), line.epoch);
         for due in &waiting {
             self.known.remove(&due.id);
         }
@@ -85,15 +86,16 @@ impl Schedule {
     pub(super) fn seek(&mut self, destination: DestinationId) {
         let Some(line) = self.lines.get_mut(&destination) else { return };
         match line.ordering() {
-            Ordering::Any => line.parked.restart(),
+            Ordering::Any => line.queues[Class::First].parked.restart(),
             Ordering::Whole => {
-                (line.parked.maybe, line.scan.maybe) = (false, false);
+                line.queues.iter_mut().for_each(|queue| queue.parked.maybe = false);
+                line.scan.maybe = false;
                 self.open_lane(destination, WHOLE);
             }
             Ordering::Keyed => {
                 line.scan.restart();
                 // Once: what was accepted before there was an order has no line.
-                line.parked.restart();
+                line.queues[Class::First].parked.restart();
             }
         }
         self.hunger(destination);
@@ -180,9 +182,10 @@ impl Schedule {
     pub(crate) fn probe(&mut self, probe: Probe, oldest: Option<Due>) -> Option<Start> {
         let now = self.now;
         let start = oldest.filter(|due| self.may_probe(&probe, due)).map(|due| {
-            self.with_line(probe.destination, |line| line.starts(due.id, now));
+            let class = self.lines.get(&probe.destination).map_or(Class::First, |line| line.class_of(&due));
+            self.with_line(probe.destination, |line| line.starts(due.id, class, now));
             self.engage(due.id, due.destination_id, due.order_key);
-            self.begin(due, probe.epoch, true)
+            self.begin(due, class, probe.epoch, true)
         });
         self.tickets.close(probe.ticket);
         start
@@ -197,7 +200,8 @@ impl Schedule {
         if let Some(line) = self.lines.get_mut(&due.destination_id)
             && line.lane_of(due.order_key).is_none()
         {
-            line.parked.restart();
+            let class = line.class_of(due);
+            line.queues[class].parked.met_at(due.seq);
             self.hunger(due.destination_id);
         }
         self.ring_up(due.destination_id);

@@ -4,7 +4,7 @@ use entity::delivery::State;
 use entity::finish::{Change, Write};
 use entity::pending::Due;
 
-use super::{Met, Place, Schedule, row};
+use super::{Known, Met, Place, Schedule, row};
 
 impl Schedule {
     /// Cancels a delivery of one of our shards; one in flight ends with its true outcome.
@@ -47,7 +47,7 @@ impl Schedule {
     fn unlist(&mut self, due: &Due) {
         self.tests.retain(|(test, _)| test.id != due.id);
         if let Some(line) = self.lines.get_mut(&due.destination_id) {
-            line.waiting.retain(|waiting| waiting.id != due.id);
+            line.queues.iter_mut().for_each(|queue| queue.waiting.retain(|waiting| waiting.id != due.id));
         }
     }
 
@@ -66,14 +66,13 @@ impl Schedule {
 
     /// Rule R: the shard has another owner. All of its memory goes at once; its requests are aborted by their fence.
     pub(crate) fn forget(&mut self, shard: i16) {
-        let lost: Vec<Due> = self
-            .known
-            .values()
-            .filter(|known| known.shard == shard)
-            .filter_map(|known| if let Place::InFlight { due, .. } = &known.place { Some(*due) } else { None })
-            .collect();
-        for due in lost {
-            self.leave(&due);
+        let in_flight = |known: &Known| match known.place {
+            Place::InFlight { due, class, .. } if known.shard == shard => Some((due, class)),
+            _ => None,
+        };
+        let lost: Vec<_> = self.known.values().filter_map(in_flight).collect();
+        for (due, class) in lost {
+            self.leave(&due, class);
         }
         self.known.retain(|_, known| known.shard != shard);
         self.lines.retain(|_, line| line.shard != shard);

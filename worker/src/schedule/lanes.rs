@@ -176,7 +176,7 @@ impl Schedule {
         }
         lane.resting = None;
         debug_assert_eq!(found.epoch, epoch);
-        found.waiting.push_back(due);
+        found.push(due);
         self.engage(due.id, due.destination_id, due.order_key);
         self.place(&due, Place::Waiting);
         self.ring_up(due.destination_id);

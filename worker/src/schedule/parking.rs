@@ -7,10 +7,12 @@ use relay::clock::NEVER;
 use relay::id::{DeliveryId, DestinationId, TenantId};
 use relay::order::WHOLE;
 
-use super::line::{Gate, Kind, Line, Reading};
+use super::class::Class;
+use super::line::{Gate, Line};
+use super::parked::{Kind, Reading};
 use super::policy::Ordering;
 use super::tickets::Ticket;
-use super::{Park, Place, Schedule, row};
+use super::{Known, Park, Place, Schedule, row};
 
 /// Destinations that are looked at in one go: many may wait for room, and each look costs a little.
 const LOOKS: usize = 64;
@@ -23,7 +25,7 @@ impl Schedule {
         }
         if let Some(line) = self.lines.get_mut(&due.destination_id) {
             match park {
-                Park::At(_) => line.parked.parks(),
+                Park::At(class, _) => line.parks(class),
                 Park::Unlined => line.scan.parks(),
                 Park::Behind => line.behind += 1,
             }
@@ -37,15 +39,16 @@ impl Schedule {
     pub(super) fn parked(&mut self, destination: DestinationId, order_key: Option<i32>, park: Park) {
         let Some(line) = self.lines.get_mut(&destination) else { return };
         match park {
-            Park::At(seq) => line.parked.parked_at(seq),
+            Park::At(class, seq) => line.queues[class].parked.parked_at(seq),
             Park::Unlined => line.scan.parked_at(order_key.unwrap_or_default().into()),
             Park::Behind => line.behind = line.behind.saturating_sub(1),
         }
-        match line.lane_of(order_key) {
-            Some(lane) => self.parked_in_line(destination, lane),
+        match (line.lane_of(order_key), park) {
+            (Some(lane), _) => self.parked_in_line(destination, lane),
+            // Its destination may have wanted another order meanwhile, and what is parked been looked for in vain.
+            (None, Park::At(class, _)) => line.queues[class].parked.maybe = true,
             // It stood in a line when it was parked.
-            None if !matches!(park, Park::At(_)) => line.parked.restart(),
-            None => {}
+            (None, Park::Unlined | Park::Behind) => line.queues[Class::First].parked.restart(),
         }
         self.hunger(destination);
     }
@@ -69,7 +72,7 @@ impl Schedule {
     pub(super) fn close(&mut self, destination: DestinationId) {
         let Some(line) = self.lines.get_mut(&destination) else { return };
         line.gate = Gate::Closed;
-        let (waiting, epoch) = (std::mem::take(&mut line.waiting), line.epoch);
+        let (waiting, epoch) = (line.take_waiting(), line.epoch);
         for due in waiting {
             self.let_go(due.id);
             self.enlist(due, epoch);
@@ -85,7 +88,7 @@ impl Schedule {
         }
         let Some(line) = self.lines.get_mut(&destination) else { return };
         match line.policy.map(|policy| policy.order) {
-            None | Some(Ordering::Any) => line.parked.maybe = true,
+            None | Some(Ordering::Any) => line.may_have_more_parked(),
             Some(Ordering::Keyed) => line.scan.maybe = true,
             Some(Ordering::Whole) => self.open_lane(destination, WHOLE),
         }
@@ -115,13 +118,18 @@ impl Schedule {
             let Some(destination) = self.hungry.pop_front() else { break };
             let Some(line) = self.lines.get_mut(&destination) else { continue };
             line.hungry = false;
-            let has_some = line.parked.maybe || line.scan.maybe;
+            let has_some = line.may_have_parked() || line.scan.maybe;
             if self.draining.contains(&line.shard) || line.gate == Gate::Closed || !has_some {
                 continue;
             }
-            match line.wants() {
-                Some(reading) => reads.push((destination, line.shard, reading, self.tickets.take())),
-                None => self.hunger(destination),
+            let before = reads.len();
+            while reads.len() < most
+                && let Some(reading) = line.wants()
+            {
+                reads.push((destination, line.shard, reading, self.tickets.take()));
+            }
+            if reads.len() == before {
+                self.hunger(destination);
             }
         }
         reads
@@ -142,7 +150,7 @@ impl Schedule {
         }
         for due in rows.iter().flatten() {
             match reading.kind {
-                Kind::Rows => self.offer(*due, reading.epoch, ticket),
+                Kind::Rows(class) => self.met(*due, class, reading.epoch, ticket),
                 Kind::Lines => self.found_head(*due, reading.epoch, ticket),
             }
         }
@@ -152,7 +160,7 @@ impl Schedule {
             match rows {
                 Some(rows) => {
                     let place = |due: &Due| match reading.kind {
-                        Kind::Rows => due.seq,
+                        Kind::Rows(_) => due.seq,
                         Kind::Lines => due.order_key.unwrap_or_default().into(),
                     };
                     parked.took_back(reading, rows.last().map(place), rows.len());
@@ -162,6 +170,19 @@ impl Schedule {
             self.hunger(destination);
         }
         self.retire(destination);
+    }
+
+    /// A read of the parked rows of a class met this one. One of another class waits until its own are read: it may be one
+    /// of a million.
+    fn met(&mut self, due: Due, class: Class, epoch: i64, ticket: Ticket) {
+        let Some(line) = self.lines.get_mut(&due.destination_id) else { return };
+        let other = line.class_of(&due);
+        let is_on_its_way = |known: &Known| !matches!(known.place, Place::Buried { .. });
+        if other == class || line.lane_of(due.order_key).is_some() {
+            self.offer(due, epoch, ticket);
+        } else if !self.known.get(&due.id).is_some_and(is_on_its_way) {
+            line.queues[other].parked.met_at(due.seq);
+        }
     }
 
     /// A scan for lines found the first row of one.

@@ -22,6 +22,8 @@ pub(super) struct Round<T> {
     /// Tenants that hold all they may, in the order in which they stood aside: nobody looks at them on every turn.
     aside: BTreeMap<u64, TenantId>,
     stood_aside: u64,
+    /// How much is ready, of all tenants.
+    ready: usize,
 }
 
 #[derive(Debug)]
@@ -35,7 +37,7 @@ struct Tenant<T> {
 
 impl<T> Default for Round<T> {
     fn default() -> Self {
-        Self { turns: VecDeque::new(), tenants: HashMap::new(), aside: BTreeMap::new(), stood_aside: 0 }
+        Self { turns: VecDeque::new(), tenants: HashMap::new(), aside: BTreeMap::new(), stood_aside: 0, ready: 0 }
     }
 }
 
@@ -47,6 +49,7 @@ impl<T> Round<T> {
             Tenant { ready: VecDeque::new(), credit: QUANTUM, aside: None }
         });
         found.ready.push_back(ready);
+        self.ready += 1;
     }
 
     /// What is next, of a tenant that is not full and whose turns have given as much as it costs. What costs nothing
@@ -67,6 +70,7 @@ impl<T> Round<T> {
             }
             if cost <= tenant.credit {
                 tenant.credit -= cost;
+                self.ready -= 1;
                 return tenant.ready.pop_front();
             }
             tenant.credit += QUANTUM;
@@ -88,10 +92,16 @@ impl<T> Round<T> {
                 self.tenants.remove(&id);
                 continue;
             };
+            self.ready -= 1;
             self.stand_aside(id);
             return Some(ready);
         }
         None
+    }
+
+    /// Nothing is ready, whoever is full.
+    pub(super) fn is_empty(&self) -> bool {
+        self.ready == 0
     }
 
     /// The tenant is not full any more.
@@ -104,6 +114,7 @@ impl<T> Round<T> {
 
     pub(super) fn retain(&mut self, keeps: impl Fn(&T) -> bool) {
         self.tenants.values_mut().for_each(|tenant| tenant.ready.retain(&keeps));
+        self.ready = self.tenants.values().map(|tenant| tenant.ready.len()).sum();
     }
 
     fn stand_aside(&mut self, id: TenantId) {
@@ -215,7 +226,7 @@ mod tests {
         assert_eq!(order(&mut round, 100), [1, 1]);
         assert_eq!(round.next_of_full(), Some((3, 1)));
         assert_eq!(round.next_of_full(), None);
-        assert!(round.tenants.is_empty() && round.aside.is_empty());
+        assert!(round.is_empty() && round.tenants.is_empty() && round.aside.is_empty());
     }
 
     /// How often anything was looked at while all of it started.

@@ -15,8 +15,9 @@ use uuid::Uuid;
 
 use super::asking::{Probe, Question};
 use super::breaker::Sign;
+use super::class::Class;
 use super::lanes::Wanted;
-use super::line::{Kind, Reading};
+use super::parked::{Kind, Reading};
 use super::policy::{Ordering, Policy, Standing};
 use super::tickets::Ticket;
 use super::{Ended, Met, Schedule, Start};
@@ -51,7 +52,7 @@ impl Dice {
 }
 
 /// What must have happened, or nothing was shown.
-const MET: [&str; 10] = [
+const MET: [&str; 12] = [
     "cancelled",
     "tried now",
     "crashed",
@@ -62,6 +63,8 @@ const MET: [&str; 10] = [
     "waited for the pace",
     "waited for a slot",
     "sent from a line",
+    "went before replays",
+    "had its turn all the same",
 ];
 
 #[test]

@@ -6,6 +6,8 @@ use entity::delivery::Trigger;
 use entity::pending::Due;
 use relay::id::DestinationId;
 
+use super::class::Class;
+use super::ring::Turn;
 use super::{Place, Schedule, Start, bytes, round};
 
 /// Requests in flight in this process.
@@ -22,13 +24,21 @@ impl Schedule {
     pub(super) fn ring_up(&mut self, destination: DestinationId) {
         let now = self.now;
         let Some(line) = self.lines.get_mut(&destination) else { return };
-        if line.ringed || self.draining.contains(&line.shard) {
+        if self.draining.contains(&line.shard) {
             return;
         }
-        if line.can_start(now) {
-            line.ringed = true;
-            self.ring.push(line.tenant, destination);
-        } else if let Some(at) = line.starts_at().filter(|at| *at > now && line.alarm.is_none_or(|alarm| *at < alarm)) {
+        let mut can_start = false;
+        for class in Class::ALL {
+            if line.can_start(class, now) {
+                can_start = true;
+                if !std::mem::replace(&mut line.queues[class].ringed, true) {
+                    self.ring.push(line.tenant, class, destination);
+                }
+            }
+        }
+        if !can_start
+            && let Some(at) = line.starts_at().filter(|at| *at > now && line.alarm.is_none_or(|alarm| *at < alarm))
+        {
             if let Some(earlier) = line.alarm.replace(at) {
                 self.alarms.remove(&(earlier, destination));
             }
@@ -60,26 +70,34 @@ impl Schedule {
         let mut starts = Vec::new();
         while self.in_flight < SLOTS && self.bodies < BODIES {
             if let Some((due, epoch)) = self.next_test() {
-                starts.push(self.begin(due, epoch, false));
+                starts.push(self.begin(due, Class::of(&due, false), epoch, false));
                 continue;
             }
-            let now = self.now;
-            let lines = &self.lines;
-            let cost = |destination: &DestinationId| lines.get(destination).map_or(0, |line| line.cost(now));
-            let Some(destination) = self.ring.next(cost) else { break };
-            let Some(line) = self.lines.get_mut(&destination) else { continue };
-            line.ringed = false;
-            if self.draining.contains(&line.shard) || !line.can_start(now) {
-                self.ring_up(destination);
-                continue;
+            let Some((class, destination)) = self.next_turn() else { break };
+            if let Some((due, epoch)) = self.take(class, destination) {
+                starts.push(self.begin(due, class, epoch, false));
             }
-            let Some(due) = line.waiting.pop_front() else { continue };
-            line.starts(due.id, now);
-            let epoch = line.epoch;
-            starts.push(self.begin(due, epoch, false));
             self.ring_up(destination);
         }
         starts
+    }
+
+    fn next_turn(&mut self) -> Option<Turn> {
+        let (lines, now) = (&self.lines, self.now);
+        self.ring.next(now, |class, destination| lines.get(&destination).map_or(0, |line| line.cost(class, now)))
+    }
+
+    /// The next of this class from a line whose turn it is, if something may start there still.
+    fn take(&mut self, class: Class, destination: DestinationId) -> Option<(Due, i64)> {
+        let now = self.now;
+        let line = self.lines.get_mut(&destination)?;
+        line.queues[class].ringed = false;
+        if self.draining.contains(&line.shard) || !line.can_start(class, now) {
+            return None;
+        }
+        let due = line.queues[class].waiting.pop_front()?;
+        line.starts(due.id, class, now);
+        Some((due, line.epoch))
     }
 
     fn next_test(&mut self) -> Option<(Due, i64)> {
@@ -94,14 +112,14 @@ impl Schedule {
     }
 
     /// Probes that were read: each starts whatever its destination's gate says.
-    pub(super) fn begin(&mut self, due: Due, epoch: i64, is_probe: bool) -> Start {
+    pub(super) fn begin(&mut self, due: Due, class: Class, epoch: i64, is_probe: bool) -> Start {
         self.in_flight += 1;
         self.bodies += bytes(&due);
         if due.trigger == Trigger::Test {
             self.tests_in_flight.add(due.tenant_id);
         }
-        self.ring.started(due.tenant_id);
-        self.place(&due, Place::InFlight { due, epoch, news: self.news, cancelled: None, is_probe });
+        self.ring.started(due.tenant_id, class, self.now);
+        self.place(&due, Place::InFlight { due, epoch, class, news: self.news, cancelled: None, is_probe });
         Start { due, epoch, is_probe }
     }
 }

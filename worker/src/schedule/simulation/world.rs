@@ -51,6 +51,8 @@ pub(super) struct World {
     writing: bool,
     in_flight: HashMap<DestinationId, usize>,
     starts: HashMap<DestinationId, Vec<i64>>,
+    /// Replays that started while something that is none waited in memory for the same destination.
+    overtaken: HashMap<DestinationId, usize>,
 }
 
 /// Milliseconds between two steps: so a breaker's wait is not for ever.
@@ -60,6 +62,9 @@ const INTERVAL: i64 = 60;
 const EARLY: i64 = 10;
 const KEYS: u64 = 4;
 const HOUR: i64 = 3_600_000;
+/// Of a class and for one destination: what has room beside the widest window, and once more what is taken back when half
+/// of a window is left.
+const MOST_WAITING: usize = 64 + 8 + 64 / 2;
 
 fn id(number: u64) -> Uuid {
     Uuid::from_u128(u128::from(number) + 1)
@@ -101,6 +106,7 @@ impl World {
             writing: false,
             in_flight: HashMap::new(),
             starts: HashMap::new(),
+            overtaken: HashMap::new(),
         }
     }
 
@@ -135,7 +141,7 @@ impl World {
             destination_id,
             order_key,
             attempts: 0,
-            trigger: Trigger::Event,
+            trigger: if self.dice.is(3) { Trigger::Replay } else { Trigger::Event },
             size: 1,
         };
         self.rows.insert(seq, due);
@@ -214,10 +220,13 @@ impl World {
         }
         for (destination, line) in &self.schedule.lines {
             let policy = self.policies[destination];
-            if !line.waiting.is_empty() && !line.pace.allows(Duration::from_millis(self.now.unsigned_abs())) {
+            if let Some(queue) = line.queues.iter().find(|queue| queue.waiting.len() > MOST_WAITING) {
+                self.faults.push(format!("{} wait in memory", queue.waiting.len()));
+            }
+            if line.has_waiting() && !line.pace.allows(Duration::from_millis(self.now.unsigned_abs())) {
                 *self.met.entry("waited for the pace").or_default() += 1;
             }
-            if !line.waiting.is_empty() && line.in_flight == policy.most {
+            if line.has_waiting() && line.in_flight == policy.most {
                 *self.met.entry("waited for a slot").or_default() += 1;
             }
         }
@@ -239,11 +248,32 @@ impl World {
             self.faults.push(format!("started {} ms after the last", self.now - last));
         }
         starts.push(self.now);
+        self.goes_last(&start);
         if start.due.due_at != NEVER && start.due.due_at > self.now && !start.is_probe {
             self.faults.push(format!("{} started before its time", start.due.seq));
         }
         self.stands_first(&start);
         self.traffic.push(Traffic::Attempt(start));
+    }
+
+    /// A replay starts before others only now and then.
+    fn goes_last(&mut self, start: &Start) {
+        let destination = start.due.destination_id;
+        let Some(line) = self.schedule.lines.get(&destination) else { return };
+        let waits = |class: Class| !line.queues[class].waiting.is_empty();
+        let waits_with_it = [waits(Class::First) || waits(Class::Retry), waits(Class::Replay)];
+        match (line.class_of(&start.due), waits_with_it) {
+            (Class::Replay, [true, _]) if !start.is_probe => {
+                let overtaken = self.overtaken.entry(destination).or_default();
+                *overtaken += 1;
+                if *overtaken * Class::Replay.part() > self.starts[&destination].len() {
+                    self.faults.push(format!("{} was the {overtaken}th replay to overtake", start.due.seq));
+                }
+                self.meet("had its turn all the same");
+            }
+            (Class::First | Class::Retry, [_, true]) => self.meet("went before replays"),
+            _ => {}
+        }
     }
 
     /// Nobody of its line stands before it.
@@ -358,7 +388,7 @@ impl World {
     fn parked(&mut self, destination: DestinationId, reading: Reading) -> Vec<Due> {
         let of = self.rows.values().filter(|row| row.destination_id == destination);
         match reading.kind {
-            Kind::Rows => {
+            Kind::Rows(_) => {
                 let parked = of.filter(|row| row.due_at == NEVER && row.seq > reading.after);
                 parked.take(reading.limit).copied().collect()
             }
