@@ -10,6 +10,8 @@ use hdrhistogram::Histogram;
 const CAPACITY: usize = 4_000_000;
 /// Kinds of destinations that are looked at apart.
 pub(crate) const GROUPS: usize = 4;
+/// The group of those that are not well.
+pub(crate) const SICK: usize = GROUPS - 1;
 
 /// Times are microseconds since the ledger was opened; 0: not yet.
 pub(crate) struct Ledger {
@@ -31,6 +33,8 @@ pub(crate) struct Tally {
     /// The same, for requests that came before the 202 had been read: they count as no time at all.
     pub(crate) early: u64,
     pub(crate) accepted: u64,
+    /// Those of them whose destinations are well.
+    pub(crate) to_arrive: u64,
     /// Requests that were answered with anything but 202, or not at all.
     pub(crate) refused: u64,
     pub(crate) arrived: [u64; GROUPS],
@@ -47,6 +51,7 @@ impl Tally {
             deliver: std::array::from_fn(|_| histogram()),
             early: 0,
             accepted: 0,
+            to_arrive: 0,
             refused: 0,
             arrived: [0; GROUPS],
             foreign: 0,
@@ -55,6 +60,11 @@ impl Tally {
 
     pub(crate) fn arrived(&self) -> u64 {
         self.arrived.iter().sum()
+    }
+
+    /// At destinations that are well.
+    pub(crate) fn arrived_well(&self) -> u64 {
+        self.arrived[..SICK].iter().sum()
     }
 }
 
@@ -96,12 +106,13 @@ impl Ledger {
         self.next.load(Ordering::Relaxed)
     }
 
-    pub(crate) fn accepted(&self, number: u32) {
+    pub(crate) fn accepted(&self, number: u32, arrives: bool) {
         let now = self.now();
         let due = self.due[number as usize].load(Ordering::Relaxed);
         self.accepted[number as usize].store(now, Ordering::Relaxed);
         let mut tally = self.tally();
         tally.accepted += 1;
+        tally.to_arrive += u64::from(arrives);
         tally.acknowledge.saturating_record((now - due).max(1));
     }
 
@@ -142,11 +153,18 @@ impl Ledger {
         self.opened + Duration::from_micros(self.last_arrival.load(Ordering::Relaxed))
     }
 
-    /// Of the accepted events among these numbers: deliveries that never arrived, and arrivals beyond the one for each of
+    /// Of the accepted events among these numbers that are to arrive: deliveries that never arrived, and arrivals beyond the one for each of
     /// `fan_out` destinations.
-    pub(crate) fn lost_and_twice(&self, numbers: std::ops::Range<u32>, fan_out: u8) -> (u64, u64) {
+    pub(crate) fn lost_and_twice(
+        &self,
+        numbers: std::ops::Range<u32>,
+        fan_out: u8,
+        arrives: impl Fn(u32) -> bool,
+    ) -> (u64, u64) {
         let (mut lost, mut twice) = (0, 0);
-        for number in numbers.start as usize..(numbers.end as usize).min(CAPACITY) {
+        for number in
+            numbers.filter(|number| arrives(*number)).map(|number| number as usize).filter(|it| *it < CAPACITY)
+        {
             let count = self.arrivals[number].load(Ordering::Relaxed);
             if self.accepted[number].load(Ordering::Relaxed) > 0 {
                 lost += u64::from(fan_out.saturating_sub(count));

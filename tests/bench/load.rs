@@ -21,8 +21,17 @@ pub(crate) struct Door {
     pub(crate) authorization: String,
 }
 
-/// Which door the event of this number goes through.
-pub(crate) type Choice = Arc<dyn Fn(u32) -> usize + Send + Sync>;
+/// What the event of this number is.
+pub(crate) type Choice = Arc<dyn Fn(u32) -> Chosen + Send + Sync>;
+
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Chosen {
+    pub(crate) door: usize,
+    /// The number of its type.
+    pub(crate) of_type: u32,
+    /// Its destinations are well: it is to arrive.
+    pub(crate) arrives: bool,
+}
 
 #[derive(Clone)]
 pub(crate) struct Load {
@@ -91,8 +100,9 @@ impl Connection {
     /// Whether to go on.
     async fn send(&mut self, due: Instant) -> bool {
         let Some(number) = self.load.ledger.send(due) else { return false };
-        let door = &self.load.doors[(self.load.choice)(number)];
-        body::number(&mut self.body, number);
+        let chosen = (self.load.choice)(number);
+        let door = &self.load.doors[chosen.door];
+        body::number(&mut self.body, number, chosen.of_type);
         self.request.clear();
         let head = format!(
             "POST {} HTTP/1.1\r\nHost: {}\r\nAuthorization: {}\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n",
@@ -106,7 +116,7 @@ impl Connection {
         let sent = self.to.write_all(&self.request).await;
         match self.from.next().await {
             Some(answer) if sent.is_ok() && answer.head.starts_with(b"HTTP/1.1 202 ") => {
-                self.load.ledger.accepted(number)
+                self.load.ledger.accepted(number, chosen.arrives)
             }
             Some(_) => self.load.ledger.refused(),
             None => {

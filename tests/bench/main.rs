@@ -14,6 +14,7 @@ mod load;
 mod relay;
 mod report;
 mod run;
+mod seed;
 mod sink;
 mod wire;
 mod workload;

@@ -4,11 +4,13 @@ use std::io::BufRead;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
 
 use harness::source::basic;
-use harness::{Database, Kind, Relay, json};
+use harness::{Database, Kind, Relay, Tenant, json};
 
 use crate::cost::{Meter, Part};
+use crate::ledger::SICK;
 use crate::load::Door;
 use crate::sink::{Behaviour, Sink};
 
@@ -55,11 +57,17 @@ pub(crate) struct Customer {
     pub(crate) behaviour: Behaviour,
     pub(crate) group: usize,
     pub(crate) fan_out: usize,
+    /// What it is subscribed to.
+    pub(crate) of_type: String,
 }
 
 impl Customer {
-    pub(crate) const fn well(fan_out: usize) -> Self {
-        Self { behaviour: Behaviour::Well, group: 0, fan_out }
+    pub(crate) fn well(fan_out: usize) -> Self {
+        Self { behaviour: Behaviour::Well, group: 0, fan_out, of_type: "*".to_owned() }
+    }
+
+    pub(crate) fn sick(behaviour: Behaviour) -> Self {
+        Self { behaviour, group: SICK, ..Self::well(1) }
     }
 }
 
@@ -78,6 +86,7 @@ pub(crate) struct Subject {
     pub(crate) meter: Meter,
     pub(crate) database: Database,
     pub(crate) relay: Option<Relay>,
+    pub(crate) tenants: Vec<Tenant>,
     _floor: Option<Floor>,
 }
 
@@ -86,16 +95,17 @@ impl Subject {
         let database = storage.create().await;
         let plan = Relay::plan(database.clone()).on_real_time().setting("HOOKYARD_LOG", "warn");
         let relay = plan.apis(processes.apis).workers(processes.workers).start().await;
-        let mut sources = Vec::with_capacity(customers.len());
+        let (mut sources, mut tenants) = (Vec::with_capacity(customers.len()), Vec::with_capacity(customers.len()));
         for customer in customers {
             let tenant = relay.tenant("bench").await;
             let (source, _) = tenant.guarded_source("ondato", "a-password-of-the-bench").await;
             for _ in 0..customer.fan_out {
                 let url = sink.url(customer.behaviour, customer.group);
                 let destination = tenant.destination_of(json!({ "name": "out", "url": url })).await;
-                tenant.subscribe(&destination, &["*"]).await;
+                tenant.subscribe(&destination, &[&customer.of_type]).await;
             }
             sources.push(source);
+            tenants.push(tenant);
         }
         let door = |source: &harness::Source, api: &harness::Process| Door {
             address: api.address(),
@@ -103,15 +113,25 @@ impl Subject {
             authorization: source.authorization.clone().unwrap(),
         };
         let doors = sources.iter().flat_map(|source| relay.apis.iter().map(|api| door(source, api))).collect();
-        let pids = |processes: &[harness::Process]| processes.iter().map(harness::Process::pid).collect();
-        let parts = match storage {
-            Storage::Sqlite => vec![Part { name: "relay", pids: pids(&relay.apis) }],
-            Storage::Postgres => {
-                vec![Part { name: "api", pids: pids(&relay.apis) }, Part { name: "worker", pids: pids(&relay.workers) }]
-            }
-        };
-        let meter = Meter::of(parts, &database).await;
-        Self { doors, meter, database, relay: Some(relay), _floor: None }
+        let meter = Meter::of(parts(storage, &relay), &database).await;
+        Self { doors, meter, database, relay: Some(relay), tenants, _floor: None }
+    }
+
+    /// Stops all of it, does something to its database, and starts it again. Gives how long the start took.
+    pub(crate) async fn while_stopped(&mut self, storage: Storage, work: impl AsyncFnOnce(&Database)) -> Duration {
+        let relay = self.relay.as_ref().unwrap();
+        relay.kill();
+        work(&self.database).await;
+        let began = Instant::now();
+        relay.start_again().await;
+        let took = began.elapsed();
+        // New processes have new ports.
+        let apis = relay.apis.len();
+        for (number, door) in self.doors.iter_mut().enumerate() {
+            door.address = relay.apis[number % apis].address();
+        }
+        self.meter.parts = parts(storage, relay);
+        took
     }
 
     /// The least that can be done; with `storage` durably.
@@ -122,13 +142,23 @@ impl Subject {
         let authorization = basic("ondato", "a-password-of-the-bench");
         let doors = vec![Door { address: floor.1, path: "/in".to_owned(), authorization }];
         let meter = Meter::of(parts, &database).await;
-        Self { doors, meter, database, relay: None, _floor: Some(floor) }
+        Self { doors, meter, database, relay: None, tenants: Vec::new(), _floor: Some(floor) }
     }
 
     pub(crate) async fn end(self) {
         let Self { meter, database, relay, _floor, .. } = self;
         drop((meter, relay, _floor));
         database.drop().await;
+    }
+}
+
+fn parts(storage: Storage, relay: &Relay) -> Vec<Part> {
+    let pids = |processes: &[harness::Process]| processes.iter().map(harness::Process::pid).collect();
+    match storage {
+        Storage::Sqlite => vec![Part { name: "relay", pids: pids(&relay.apis) }],
+        Storage::Postgres => {
+            vec![Part { name: "api", pids: pids(&relay.apis) }, Part { name: "worker", pids: pids(&relay.workers) }]
+        }
     }
 }
 

@@ -7,7 +7,7 @@ use hdrhistogram::Histogram;
 
 use crate::cost::Cost;
 use crate::ledger::{Ledger, Tally};
-use crate::load::{Choice, Load};
+use crate::load::{Choice, Chosen, Load};
 use crate::relay::Subject;
 use crate::sink::Sink;
 
@@ -39,7 +39,8 @@ pub(crate) struct Plan {
 impl Plan {
     /// One kilobyte over 64 connections, to all doors in turn.
     pub(crate) fn new(pace: Pace, during: Duration, doors: usize) -> Self {
-        let choice: Choice = Arc::new(move |number| number as usize % doors);
+        let choice: Choice =
+            Arc::new(move |number| Chosen { door: number as usize % doors, of_type: 0, arrives: true });
         Self { pace, during, connections: 64, body_bytes: 1024, fan_out: 1, choice }
     }
 }
@@ -93,7 +94,8 @@ impl Bench {
         tokio::time::sleep(Duration::from_millis(200)).await;
         let cost = subject.meter.since(&before).await;
         let all = self.ledger.last_arrival().saturating_duration_since(began).max(loading);
-        let (lost, twice) = self.ledger.lost_and_twice(first..last, plan.fan_out);
+        let (lost, twice) =
+            self.ledger.lost_and_twice(first..last, plan.fan_out, |number| (plan.choice)(number).arrives);
         Outcome { tally: self.ledger.begin(), loading, all, lost, twice, cost }
     }
 
@@ -101,7 +103,7 @@ impl Bench {
     async fn settle(&self, fan_out: u8) {
         let mut last = (0, Instant::now());
         loop {
-            let (arrived, accepted) = self.ledger.look(|tally| (tally.arrived(), tally.accepted));
+            let (arrived, accepted) = self.ledger.look(|tally| (tally.arrived_well(), tally.to_arrive));
             if arrived >= accepted * u64::from(fan_out) {
                 return;
             }
