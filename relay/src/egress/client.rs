@@ -19,6 +19,7 @@ use super::proxy::{NotAProxy, Proxy, Verdict};
 use super::resolver::Lookup;
 use super::response::Response;
 use super::tls::ClientTls;
+use super::warm::Place;
 
 /// The way out; one a process. Connections are kept and shared.
 pub struct Egress {
@@ -133,7 +134,7 @@ impl Egress {
 impl Inner {
     async fn answer(self: Arc<Self>, url: Url, request: Outgoing, until: Instant) -> Result<Response, SendError> {
         let Outgoing { headers, body, tls, timeout, may_write, .. } = request;
-        let client = self.client(&url, tls.as_ref(), timeout)?;
+        let (client, _place) = self.client(&url, tls.as_ref(), timeout)?;
         let (body, closed) = fenced(body, may_write)?;
         let dialled = self.dial(&client, url, |client, url| client.post(url).headers(headers).body(body));
         let sent = tokio::time::timeout_at(until.into(), dialled).await.unwrap_or(Err(SendError::TimedOut));
@@ -146,7 +147,12 @@ impl Inner {
     }
 
     /// The client for a request that takes at most `timeout`.
-    pub(super) fn client(&self, url: &Url, tls: Option<&ClientTls>, timeout: Duration) -> Result<Client, SendError> {
+    pub(super) fn client(
+        &self,
+        url: &Url,
+        tls: Option<&ClientTls>,
+        timeout: Duration,
+    ) -> Result<(Client, Option<Place>), SendError> {
         let client = self.clients.of(url, tls, Instant::now() + timeout);
         // What a tenant gave is no fault of ours, whatever was checked when it was given.
         client.map_err(|error| match tls {

@@ -12,14 +12,15 @@ use super::guard::{Guard, UNLISTED};
 use super::proxy::Proxy;
 use super::resolver::{BUDGET, Guarded, Lookup};
 use super::tls::ClientTls;
-use super::warm::Warm;
+use super::warm::{Place, Warm};
 
 /// For the name, the connection and the TLS handshake together. Receivers answer a handshake in well under a second,
 /// wherever they are; two lost packets cost three more.
 const CONNECT: Duration = Duration::from_secs(5);
 
-/// Idle connections kept to one host.
-pub(super) const MAX_IDLE: usize = 2;
+/// Idle connections kept to one host: as many as a destination's window may hold. How many there may be altogether, see
+/// [`super::warm`].
+pub(super) const MAX_IDLE: usize = 64;
 
 /// Shorter than what common servers and load balancers keep open, so that few requests meet a closing connection.
 pub(super) const IDLE: Duration = Duration::from_secs(20);
@@ -38,7 +39,7 @@ pub(super) struct Clients {
     unlisted: Option<Pair>,
     /// With a TLS of their own, by its fingerprint and by whether they dial unlisted ports.
     own: Cache<([u8; 32], bool), Pair>,
-    warm: Warm,
+    warm: Arc<Warm>,
     way: Way,
 }
 
@@ -76,11 +77,17 @@ impl Clients {
         let has_unlisted = is_direct && guard.allows_networks();
         let unlisted = has_unlisted.then(|| Pair::open(&way.unlisted(), None)).transpose()?;
         let own = Cache::builder().max_capacity(MAX_OWN).time_to_idle(2 * IDLE).build();
-        Ok(Self { guard, listed, unlisted, own, warm: Warm::new(IDLE), way })
+        Ok(Self { guard, listed, unlisted, own, warm: Arc::new(Warm::new(IDLE)), way })
     }
 
     /// The client for a request to this URL that ends before `until`.
-    pub(super) fn of(&self, url: &Url, tls: Option<&ClientTls>, until: Instant) -> reqwest::Result<Client> {
+    /// While its place is held, its connection may be kept.
+    pub(super) fn of(
+        &self,
+        url: &Url,
+        tls: Option<&ClientTls>,
+        until: Instant,
+    ) -> reqwest::Result<(Client, Option<Place>)> {
         let port = url.port_or_known_default().unwrap_or(UNLISTED);
         // A literal address was judged together with its port, and never goes through a resolver.
         let is_judged = !matches!(url.host(), Some(Host::Domain(_)));
@@ -93,8 +100,8 @@ impl Clients {
         // Each client keeps connections of its own.
         let host = &url[..url::Position::BeforePath];
         let own = tls.map(|tls| format!("{} {host}", data_encoding::HEXLOWER.encode(&tls.fingerprint())));
-        let is_kept = self.warm.admits(own.as_deref().unwrap_or(host), Instant::now(), until);
-        Ok(if is_kept { pair.keeping } else { pair.closing })
+        let place = self.warm.admit(own.as_deref().unwrap_or(host), Instant::now(), until);
+        Ok((if place.is_some() { pair.keeping } else { pair.closing }, place))
     }
 
     fn with_own(&self, tls: &ClientTls, is_unlisted: bool) -> reqwest::Result<Pair> {

@@ -42,7 +42,7 @@ impl Egress {
     /// There was no whole answer with the status 200, or it was longer than that.
     pub async fn fetch(&self, url: &str, accept: &str, cap: usize, timeout: Duration) -> Result<Fetched, FetchError> {
         let url = self.inner.check_url(url)?;
-        let client = self.inner.client(&url, None, timeout)?;
+        let (client, _place) = self.inner.client(&url, None, timeout)?;
         let document = self.apart.run(Arc::clone(&self.inner).document(client, url, accept.to_owned(), cap));
         tokio::time::timeout(timeout, document).await.map_err(|_| SendError::TimedOut)?
     }
