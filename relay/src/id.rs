@@ -61,8 +61,7 @@ impl<K: Kind> Id<K> {
     /// A new id that says it was made at `now` (milliseconds since 1970).
     #[must_use]
     pub fn at(now: i64) -> Self {
-        let mut random = [0; 10];
-        getrandom::fill(&mut random).expect("the system has randomness");
+        let random = crate::random::bytes::<10>();
         Self::from(uuid::Builder::from_unix_timestamp_millis(now.unsigned_abs(), &random).into_uuid())
     }
 

@@ -291,5 +291,5 @@ fn name(outcome: Outcome) -> &'static str {
 
 /// Between 0 and 1, for the jitter.
 fn dice() -> f64 {
-    f64::from(u32::from_be_bytes(relay::secret::random_bytes())) / f64::from(u32::MAX)
+    f64::from(u32::from_be_bytes(relay::random::bytes())) / f64::from(u32::MAX)
 }

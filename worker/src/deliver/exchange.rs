@@ -55,7 +55,7 @@ impl Sender {
             subscription: due.subscription_id,
             attempt: number(errand.start),
             now: self.clock.now(),
-            span: relay::secret::random_bytes(),
+            span: relay::random::bytes(),
             passed_on: errand.passed_on.clone(),
         };
         let token: Option<&SecretString> = token.map(|token| &token.value);
