@@ -41,6 +41,10 @@ const PING_AFTER: Duration = Duration::from_secs(30);
 /// How long SQLite waits for another process's write.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// The relay's own statements are the same again and again, and planning one costs as much as running it: once is enough.
+/// People's searches are not, and are planned for what they ask.
+const PLANNED_ONCE: (&str, &str) = ("plan_cache_mode", "force_generic_plan");
+
 /// How many connections each pool may hold on PostgreSQL. Small, since every statement is short.
 const READERS: u32 = 4;
 const WRITERS: u32 = 4;
@@ -67,13 +71,16 @@ impl Database {
             });
         }
         reach(url).await?;
-        let asynchronous = |options: PgConnectOptions| options.options([("synchronous_commit", "off")]);
+        let planned = |options: PgConnectOptions| options.options([PLANNED_ONCE]);
+        let asynchronous = |options: PgConnectOptions| options.options([PLANNED_ONCE, ("synchronous_commit", "off")]);
+        let finish = postgres(url, FINISHERS).map_sqlx_postgres_opts(asynchronous).clone();
+
+        let write = postgres(url, WRITERS).map_sqlx_postgres_opts(planned).clone();
         Ok(Self {
             read: sea_orm::Database::connect(postgres(url, READERS)).await?,
             steady: sea_orm::Database::connect(postgres(url, READERS)).await?,
-            write: sea_orm::Database::connect(postgres(url, WRITERS)).await?,
-            finish: sea_orm::Database::connect(postgres(url, FINISHERS).map_sqlx_postgres_opts(asynchronous).clone())
-                .await?,
+            write: sea_orm::Database::connect(write).await?,
+            finish: sea_orm::Database::connect(finish).await?,
             lease: sea_orm::Database::connect(postgres(url, 1)).await?,
             changes: Arc::new(Semaphore::new(CHANGES)),
         })
@@ -264,8 +271,17 @@ fn quiet(mut options: ConnectOptions) -> ConnectOptions {
     options
 }
 
+/// Statements that a connection keeps prepared: the hot ones come in several sizes.
+const PREPARED: usize = 256;
+/// Pages that a connection keeps in memory, in KiB, and those of the log before it is folded into the file.
+const CACHE: &str = "-16384";
+const LOG_PAGES: &str = "4000";
+
 fn pragmas(options: SqliteConnectOptions) -> SqliteConnectOptions {
     options
+        .statement_cache_capacity(PREPARED)
+        .pragma("cache_size", CACHE)
+        .pragma("wal_autocheckpoint", LOG_PAGES)
         .create_if_missing(true)
         .journal_mode(SqliteJournalMode::Wal)
         .synchronous(SqliteSynchronous::Full)

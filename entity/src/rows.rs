@@ -1,23 +1,23 @@
-//! Statements over many rows on SQLite, where each statement costs a hop to the connection's thread and back, which is
-//! more than most rows cost. A statement is prepared for a few numbers of rows only.
+//! Statements over many rows on SQLite, where each one costs a hop to the connection's thread and back, which on a busy
+//! machine is more than all of its rows cost. They are prepared for a few numbers of rows only.
 
 use std::sync::OnceLock;
 
-/// Rows in one statement: the largest that fits is taken first.
-const SIZES: [usize; 4] = [64, 16, 4, 1];
+/// Rows at a time: the largest number that fits is taken first.
+const SIZES: [usize; 12] = [64, 48, 32, 24, 16, 12, 8, 6, 4, 3, 2, 1];
 
-/// One statement for any number of rows.
+/// One or several statements for any number of rows, sent together.
 pub(crate) struct Rows {
-    before: &'static str,
-    columns: usize,
-    after: &'static str,
+    /// Each with its number of columns: `before (?, …), (?, …) after`.
+    statements: &'static [(&'static str, usize, &'static str)],
     texts: OnceLock<[String; SIZES.len()]>,
 }
 
 impl Rows {
-    /// `before (?, …), (?, …) after`, with a parameter for each of the columns.
-    pub(crate) const fn new(before: &'static str, columns: usize, after: &'static str) -> Self {
-        Self { before, columns, after, texts: OnceLock::new() }
+    /// `before (?, …), (?, …) after`, with a parameter for each of the columns; one statement after the other, each for the
+    /// same rows.
+    pub(crate) const fn new(statements: &'static [(&'static str, usize, &'static str)]) -> Self {
+        Self { statements, texts: OnceLock::new() }
     }
 
     /// The texts that together serve these rows, each with its part of them, in their order.
@@ -35,8 +35,11 @@ impl Rows {
     }
 
     fn text(&self, rows: usize) -> String {
-        let row = format!("({})", vec!["?"; self.columns].join(", "));
-        format!("{} {} {}", self.before, vec![row; rows].join(", "), self.after)
+        let statement = |(before, columns, after): &(&str, usize, &str)| {
+            let row = format!("({})", vec!["?"; *columns].join(", "));
+            format!("{before} {} {after}", vec![row; rows].join(", "))
+        };
+        self.statements.iter().map(statement).collect::<Vec<_>>().join(";\n")
     }
 }
 
@@ -46,13 +49,13 @@ mod tests {
 
     #[test]
     fn any_number_of_rows_is_served_whole_and_in_order() {
-        static ROWS: Rows = Rows::new("INSERT INTO t VALUES", 2, "");
+        static ROWS: Rows = Rows::new(&[("INSERT INTO t VALUES", 2, ""), ("INSERT INTO u VALUES", 1, "")]);
         for count in [0, 1, 3, 4, 5, 16, 63, 64, 150, 256] {
             let rows: Vec<usize> = (0..count).collect();
             let parts = ROWS.parts(&rows);
             assert_eq!(parts.iter().flat_map(|(_, part)| part.to_vec()).collect::<Vec<_>>(), rows);
             for (text, part) in parts {
-                assert_eq!(text.matches("(?, ?)").count(), part.len());
+                assert_eq!((text.matches("(?, ?)").count(), text.matches("(?)").count()), (part.len(), part.len()));
             }
         }
     }

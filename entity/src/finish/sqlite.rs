@@ -17,24 +17,36 @@ use crate::rows::Rows;
 /// In one row, since each row costs as much as a statement.
 const OURS: &str = "SELECT coalesce(group_concat(id || ' ' || epoch), '') FROM shard WHERE owner = ?";
 
-/// The outcome, or as the row says where no attempt led to this end.
-static FINISH: Rows = Rows::new(
-    "WITH x (tenant_id, id, state, reason, number, status, duration_ms, at, remote_address, now) AS (VALUES",
-    10,
-    ")
+/// The outcome, or as the row says where no attempt led to this end. Of rows that are ours only.
+static FINISH: Rows = Rows::new(&[
+    (
+        "WITH x (tenant_id, id, epoch, owner, state, reason, number, status, duration_ms, at, remote_address, now) AS (VALUES",
+        12,
+        ")
     INSERT INTO delivery (tenant_id, id, event_id, subscription_id, destination_id, trigger, retry_of, state, reason,
         attempts, last_status, duration_ms, attempted_at, remote_address, finished_at)
     SELECT p.tenant_id, p.id, p.event_id, p.subscription_id, p.destination_id, p.trigger, p.retry_of, x.state, x.reason,
         coalesce(x.number, p.attempts), coalesce(x.status, CASE WHEN x.number IS NULL THEN p.last_status END),
         x.duration_ms, x.at, x.remote_address, x.now
-    FROM x CROSS JOIN pending p ON p.tenant_id = x.tenant_id AND p.id = x.id",
-);
-
-static DELETE_ALL: Rows = Rows::new("DELETE FROM pending WHERE (tenant_id, id) IN (VALUES", 2, ")");
+    FROM x CROSS JOIN pending p ON p.tenant_id = x.tenant_id AND p.id = x.id
+    CROSS JOIN shard s ON s.id = p.shard AND s.owner = x.owner AND s.epoch = x.epoch",
+    ),
+    // By the rows' numbers: to look for pairs of columns in a list SQLite reads the whole table.
+    (
+        "DELETE FROM pending WHERE seq IN (WITH x (tenant_id, id) AS (VALUES",
+        2,
+        ") SELECT p.seq FROM x CROSS JOIN pending p ON p.tenant_id = x.tenant_id AND p.id = x.id)",
+    ),
+]);
 
 /// The due time stands as a literal, as in the indexes' predicates.
-static PARK_ALL: Rows =
-    Rows::new("UPDATE pending SET due_at = 9223372036854775807 WHERE (tenant_id, id) IN (VALUES", 2, ")");
+static PARK: Rows = Rows::new(&[(
+    "WITH x (tenant_id, id, epoch, owner) AS (VALUES",
+    4,
+    ")
+    UPDATE pending SET due_at = 9223372036854775807 FROM x JOIN shard s ON s.owner = x.owner AND s.epoch = x.epoch
+    WHERE pending.tenant_id = x.tenant_id AND pending.id = x.id AND s.id = pending.shard",
+)]);
 
 const DELETE: &str = "
 DELETE FROM pending WHERE tenant_id = ? AND id = ?
@@ -80,9 +92,7 @@ async fn write_together(
     now: i64,
 ) -> Result<Option<Vec<Fate>>, sqlx::Error> {
     let mut txn = connection.begin_with(BEGIN).await?;
-    let ours = ours(&mut txn, owner).await?;
-    let is_ours = |write: &Write| ours.contains(&(write.row.shard, write.row.epoch));
-    if !batch.iter().all(is_ours) || !take_together(&mut txn, batch, now).await? {
+    if !take_together(&mut txn, owner, batch, now).await? {
         txn.rollback().await?;
         return Ok(None);
     }
@@ -105,30 +115,41 @@ async fn ours(txn: &mut SqliteConnection, owner: Uuid) -> Result<Ours, sqlx::Err
     Ok(pairs.filter_map(|(shard, epoch)| Some((shard.parse().ok()?, epoch.parse().ok()?))).collect())
 }
 
-/// Whether every row was there.
-async fn take_together(txn: &mut SqliteConnection, batch: &[Write], now: i64) -> Result<bool, sqlx::Error> {
+/// Whether every row was there, and ours. What is rescheduled or brought forward has failed before, and is rare.
+async fn take_together(
+    txn: &mut SqliteConnection,
+    owner: Uuid,
+    batch: &[Write],
+    now: i64,
+) -> Result<bool, sqlx::Error> {
     let of_kind = |kind: fn(&Change) -> bool| batch.iter().filter(|write| kind(&write.change)).collect::<Vec<_>>();
     let ends = of_kind(|change| matches!(change, Change::Finish { .. }));
     for (text, part) in FINISH.parts(&ends) {
-        let query = part.iter().fold(sqlx::query(text), |query, write| bind_end(query, write, now));
-        if query.execute(&mut *txn).await?.rows_affected() != part.len() as u64 {
+        let query = part.iter().fold(sqlx::query(text), |query, write| bind_end(query, owner, write, now));
+        let query = part.iter().fold(query, |query, write| bind_key(query, &write.row));
+        if query.execute(&mut *txn).await?.rows_affected() != 2 * part.len() as u64 {
             return Ok(false);
         }
     }
     let parks = of_kind(|change| matches!(change, Change::Park));
-    for (text, part) in DELETE_ALL.parts(&ends).into_iter().chain(PARK_ALL.parts(&parks)) {
-        let query = part.iter().fold(sqlx::query(text), |query, write| bind_key(query, &write.row));
+    for (text, part) in PARK.parts(&parks) {
+        let query = part.iter().fold(sqlx::query(text), |query, write| bind_owned(query, owner, &write.row));
         if query.execute(&mut *txn).await?.rows_affected() != part.len() as u64 {
             return Ok(false);
         }
     }
+    if ends.len() + parks.len() == batch.len() {
+        return Ok(true);
+    }
+    let ours = ours(txn, owner).await?;
     for write in batch {
-        let is_there = match &write.change {
+        let is_done = match &write.change {
             Change::Finish { .. } | Change::Park => true,
+            _ if !ours.contains(&(write.row.shard, write.row.epoch)) => false,
             Change::Reschedule { due_at, last } => reschedule(txn, &write.row, *due_at, last).await?,
             Change::BringForward { due_at } => bring_to(txn, &write.row, *due_at).await?,
         };
-        if !is_there {
+        if !is_done {
             return Ok(false);
         }
     }
@@ -141,13 +162,17 @@ fn bind_key<'q>(query: Statement<'q>, row: &Row) -> Statement<'q> {
     query.bind(row.tenant_id.uuid()).bind(row.id.uuid())
 }
 
-fn bind_end<'q>(query: Statement<'q>, write: &'q Write, now: i64) -> Statement<'q> {
+fn bind_owned<'q>(query: Statement<'q>, owner: Uuid, row: &Row) -> Statement<'q> {
+    bind_key(query, row).bind(row.epoch).bind(owner)
+}
+
+fn bind_end<'q>(query: Statement<'q>, owner: Uuid, write: &'q Write, now: i64) -> Statement<'q> {
     let (state, reason) = match &write.change {
         Change::Finish { state, reason, .. } => (Some(state.number()), reason.as_deref()),
         _ => (None, None),
     };
     let last = write.change.last();
-    bind_key(query, &write.row)
+    bind_owned(query, owner, &write.row)
         .bind(state)
         .bind(reason)
         .bind(last.map(|log| log.number))

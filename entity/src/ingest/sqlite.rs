@@ -13,11 +13,11 @@ use crate::database::fault;
 use crate::delivery::shard_of;
 use crate::rows::Rows;
 
-static KEYS: Rows = Rows::new(
+static KEYS: Rows = Rows::new(&[(
     "INSERT INTO dedupe (source_id, key, tenant_id, event_id, expires_at) VALUES",
     5,
     "ON CONFLICT (source_id, key) DO NOTHING",
-);
+)]);
 
 /// An expired key belongs to the new event.
 const DEDUPE: &str = "
@@ -27,21 +27,22 @@ ON CONFLICT (source_id, key) DO UPDATE SET
     expires_at = CASE WHEN expires_at <= ?6 THEN excluded.expires_at ELSE expires_at END
 RETURNING event_id";
 
-static EVENTS: Rows = Rows::new(
-    "INSERT INTO event (tenant_id, id, source_id, event_type, derived_type, external_id, request_id, occurred_at,
-    received_at, method, path, query, remote_address, content_type, size, matched, test, hops, attributes) VALUES",
-    19,
-    "",
-);
+static EVENTS: Rows = Rows::new(&[
+    (
+        "INSERT INTO event (tenant_id, id, source_id, event_type, derived_type, external_id, request_id, occurred_at,
+        received_at, method, path, query, remote_address, content_type, size, matched, test, hops, attributes) VALUES",
+        19,
+        "",
+    ),
+    ("INSERT INTO payload (tenant_id, event_id, headers, body) VALUES", 4, ""),
+]);
 
-static PAYLOADS: Rows = Rows::new("INSERT INTO payload (tenant_id, event_id, headers, body) VALUES", 4, "");
-
-static PENDING: Rows = Rows::new(
+static PENDING: Rows = Rows::new(&[(
     "INSERT INTO pending (tenant_id, id, shard, due_at, event_id, subscription_id, destination_id, size, order_key,
     attempts, trigger) VALUES",
     11,
     "",
-);
+)]);
 
 const COUNT_REPEAT: &str = "UPDATE event SET duplicates = duplicates + 1 WHERE tenant_id = ? AND id = ?";
 
@@ -99,13 +100,8 @@ async fn settle_key(txn: &mut SqliteConnection, now: i64, event: &NewEvent) -> R
 /// Gives the places in line of the deliveries, in their order.
 async fn insert(txn: &mut SqliteConnection, events: &[&NewEvent]) -> Result<Vec<i64>, sqlx::Error> {
     for (text, part) in EVENTS.parts(events) {
-        part.iter().fold(sqlx::query(text), |query, event| bind_event(query, event)).execute(&mut *txn).await?;
-    }
-    for (text, part) in PAYLOADS.parts(events) {
-        let query = part.iter().fold(sqlx::query(text), |query, event| {
-            let query = query.bind(event.tenant_id.uuid()).bind(event.id.uuid());
-            query.bind(event.headers.as_str()).bind(event.body.as_ref())
-        });
+        let query = part.iter().fold(sqlx::query(text), |query, event| bind_event(query, event));
+        let query = part.iter().fold(query, |query, event| bind_payload(query, event));
         query.execute(&mut *txn).await?;
     }
     let pairs: Vec<_> = super::pairs(events).collect();
@@ -149,6 +145,11 @@ fn bind_event<'q>(query: Statement<'q>, event: &'q NewEvent) -> Statement<'q> {
         .bind(event.test)
         .bind(event.hops)
         .bind(event.attributes.as_str())
+}
+
+fn bind_payload<'q>(query: Statement<'q>, event: &'q NewEvent) -> Statement<'q> {
+    let query = query.bind(event.tenant_id.uuid()).bind(event.id.uuid());
+    query.bind(event.headers.as_str()).bind(event.body.as_ref())
 }
 
 fn bind_delivery<'q>(query: Statement<'q>, (event, delivery): (&NewEvent, &NewDelivery)) -> Statement<'q> {
