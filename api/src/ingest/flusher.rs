@@ -10,7 +10,8 @@ use entity::wake::Wake;
 use entity::{Database, DbErr};
 use relay::clock::Clock;
 use relay::id::EventId;
-use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
+use tokio::sync::{Mutex, Notify, OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
+use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::refusal::Refusal;
 
@@ -30,7 +31,13 @@ const BETWEEN_TRIES: Duration = Duration::from_millis(100);
 pub struct Flusher {
     line: mpsc::Sender<Waiting>,
     room: Arc<Semaphore>,
+    /// Asks for a second batch beside the one that is being committed.
+    help: Arc<Notify>,
 }
+
+/// Who waits longer for a commit waits for somebody's, and should not: two small batches cost more than one of both, but not
+/// as much as that.
+const SLOW: Duration = Duration::from_millis(100);
 
 #[derive(Debug)]
 struct Waiting {
@@ -48,28 +55,39 @@ struct Caller {
 type Answer = Result<EventId, Refusal>;
 
 impl Flusher {
-    /// Starts the tasks that commit: two on PostgreSQL, so that one may wait for the disk while the other works; one on
-    /// SQLite. They end when the last clone is gone and the line is empty.
+    /// Starts the tasks that commit: one, and on PostgreSQL another that helps where one is not enough. They end when the
+    /// last clone is gone and the line is empty.
     #[must_use]
     pub fn start(db: &Database, clock: &Clock, wake: &Wake) -> Self {
         let (line, waiting) = mpsc::channel(LINE);
-        let waiting = Arc::new(Mutex::new(waiting));
-        for _ in 0..if db.is_sqlite() { 1 } else { 2 } {
-            let writer = Writer { db: db.clone(), clock: clock.clone(), wake: wake.clone() };
-            tokio::spawn(writer.run(Arc::clone(&waiting)));
+        let (waiting, help) = (Arc::new(Mutex::new(waiting)), Arc::new(Notify::new()));
+        let writer = || Writer { db: db.clone(), clock: clock.clone(), wake: wake.clone() };
+        let ended = CancellationToken::new();
+        if !db.is_sqlite() {
+            tokio::spawn(writer().help(Arc::clone(&waiting), Arc::clone(&help), ended.clone()));
         }
-        Self { line, room: Arc::new(Semaphore::new(LINE_BYTES)) }
+        tokio::spawn(writer().run(waiting, ended.drop_guard()));
+        Self { line, room: Arc::new(Semaphore::new(LINE_BYTES)), help }
     }
 
     /// Returns after the commit, with the id under which the event is known: its own, or that of the one it repeats.
     pub(crate) async fn store(&self, event: NewEvent) -> Result<EventId, Refusal> {
         let bytes = u32::try_from(event.body.len()).map_err(|_| Refusal::Busy)?;
         let room = Arc::clone(&self.room).try_acquire_many_owned(bytes).map_err(|_| Refusal::Busy)?;
-        let (answer, answered) = oneshot::channel();
+        let (answer, mut answered) = oneshot::channel();
         self.line.try_send(Waiting { event, caller: Caller { answer, _room: room } }).map_err(|_| Refusal::Busy)?;
+        if self.line.max_capacity() - self.line.capacity() >= BATCH {
+            self.help.notify_one();
+        }
+        if let Ok(answer) = tokio::time::timeout(SLOW, &mut answered).await {
+            return answer.unwrap_or(Err(Refusal::Away));
+        }
+        self.help.notify_one();
         answered.await.unwrap_or(Err(Refusal::Away))
     }
 }
+
+type Line = Arc<Mutex<mpsc::Receiver<Waiting>>>;
 
 struct Writer {
     db: Database,
@@ -78,18 +96,33 @@ struct Writer {
 }
 
 impl Writer {
-    async fn run(self, waiting: Arc<Mutex<mpsc::Receiver<Waiting>>>) {
+    async fn run(self, waiting: Line, _until: DropGuard) {
         loop {
             let batch = collect(&mut *waiting.lock().await).await;
             if batch.is_empty() {
                 return;
             }
-            let (batch, twins) = settle_twins(batch);
-            let said = self.commit(batch, !twins.is_empty()).await;
-            for (twin, key) in twins {
-                let answer = said.get(&key).copied().unwrap_or(Err(Refusal::Away));
-                let _ = twin.caller.answer.send(answer);
-            }
+            self.commit_all(batch).await;
+        }
+    }
+
+    /// Takes only what the first one leaves.
+    async fn help(self, waiting: Line, wanted: Arc<Notify>, ended: CancellationToken) {
+        while ended.run_until_cancelled(wanted.notified()).await.is_some() {
+            let batch = match waiting.try_lock() {
+                Ok(mut line) => take(&mut line, Vec::new()),
+                Err(_) => Vec::new(),
+            };
+            self.commit_all(batch).await;
+        }
+    }
+
+    async fn commit_all(&self, batch: Vec<Waiting>) {
+        let (batch, twins) = settle_twins(batch);
+        let said = self.commit(batch, !twins.is_empty()).await;
+        for (twin, key) in twins {
+            let answer = said.get(&key).copied().unwrap_or(Err(Refusal::Away));
+            let _ = twin.caller.answer.send(answer);
         }
     }
 
@@ -172,9 +205,15 @@ impl Writer {
 
 /// Waits for an event and takes what else is there, up to a batch. Empty: nobody sends any more.
 async fn collect(line: &mut mpsc::Receiver<Waiting>) -> Vec<Waiting> {
-    let Some(first) = line.recv().await else { return Vec::new() };
-    let mut bytes = first.event.body.len();
-    let mut batch = vec![first];
+    match line.recv().await {
+        Some(first) => take(line, vec![first]),
+        None => Vec::new(),
+    }
+}
+
+/// Fills a batch with what is there.
+fn take(line: &mut mpsc::Receiver<Waiting>, mut batch: Vec<Waiting>) -> Vec<Waiting> {
+    let mut bytes: usize = batch.iter().map(|waiting| waiting.event.body.len()).sum();
     while batch.len() < BATCH && bytes < BATCH_BYTES {
         let Ok(next) = line.try_recv() else { break };
         bytes += next.event.body.len();
