@@ -1,7 +1,7 @@
 //! The one task that decides for this worker's shards. It holds the schedule, and talks to everything that waits (the
 //! database, the destinations, the lease keeper) by messages, so that nothing it knows is ever shared.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -64,6 +64,8 @@ pub(crate) enum Message {
     Headed(Wanted, Ticket, Result<Vec<(Head, Due)>, DbErr>),
     /// Destinations of a shard that have parked rows, and whose they are.
     Discovered(Lease, Vec<(TenantId, DestinationId)>),
+    /// Payloads were read, or not.
+    Fetched,
     /// What a destination wants.
     Answered(Question, Result<Option<Arc<destination::Model>>, DbErr>),
     /// The oldest row of a disabled destination.
@@ -90,8 +92,11 @@ pub(crate) enum Message {
 
 /// Rows written in one statement.
 const BATCH: usize = 256;
-/// Payloads read in one statement.
+/// An outcome waits so long for others to be written with it: a statement costs more than a row.
+const LINGER: Duration = Duration::from_millis(10);
+/// Payloads read in one statement, and statements at a time.
 const FETCH: usize = 64;
+const FETCHES: usize = 2;
 /// After a fault of our own, so long nothing is tried; while it lasts, longer each time, up to the longest: a database or
 /// a proxy that comes back should not meet everything at once, nor wait long for us.
 const BREATH: Duration = Duration::from_millis(200);
@@ -121,6 +126,9 @@ pub(crate) struct State {
     schedule: Schedule,
     reader: Reader,
     works: Works,
+    /// Attempts whose payloads are to be read, and reads under way.
+    unread: VecDeque<Start>,
+    fetching: usize,
     /// Rule E: attempts of a shard that have not ended, whoever owns it now.
     running: HashMap<i16, usize>,
     /// What waits for the next renewal: written under a shard that seemed not ours (rule R), or refused for its data.
@@ -135,6 +143,8 @@ pub(crate) struct State {
     health: health::Health,
     handing_over: Option<Lease>,
     writing: bool,
+    /// When what is not written yet began to wait.
+    unwritten_since: Option<Instant>,
     batch: usize,
     not_before: Instant,
     /// How long nothing is tried after the next fault of our own.
@@ -151,6 +161,8 @@ impl State {
             schedule: Schedule::new(durable_at_once),
             reader: Reader::new(now),
             works: Works::default(),
+            unread: VecDeque::new(),
+            fetching: 0,
             running: HashMap::new(),
             aside: Vec::new(),
             busy: commands::Busy::default(),
@@ -161,6 +173,7 @@ impl State {
             health: health::Health::default(),
             handing_over: None,
             writing: false,
+            unwritten_since: None,
             batch: BATCH,
             not_before: now,
             breath: BREATH,
@@ -200,7 +213,9 @@ impl Owner {
 
     fn next_look(&self) -> Instant {
         let commands = self.state.commanded_at + COMMANDS_EVERY;
+        let write = self.state.unwritten_since.filter(|_| !self.state.writing).map(|since| since + LINGER);
         let look = self.state.reader.next_look().min(commands).min(self.next_start().unwrap_or(commands));
+        let look = look.min(write.map_or(commands, |at| at.max(self.state.not_before)));
         look.max(Instant::now() + Duration::from_millis(1))
     }
 
@@ -239,6 +254,7 @@ impl Owner {
             }
             Message::Headed(wanted, ticket, found) => self.headed(wanted, ticket, found),
             Message::Discovered(lease, destinations) => self.discovered(lease, destinations),
+            Message::Fetched => state.fetching = state.fetching.saturating_sub(1),
             Message::Answered(question, found) => self.answered(question, found),
             Message::Oldest(probe, found) => self.probe(probe, found),
             Message::Recalled(lease, turned, failing) => self.recalled(lease, turned, failing),
@@ -268,6 +284,7 @@ impl Owner {
         let now = Instant::now();
         self.write(now);
         self.write_turns(now);
+        self.fetch();
         self.finish_hand_over();
         if self.state.stopping {
             return;

@@ -75,6 +75,16 @@ impl Reader {
         self.look_at
     }
 
+    /// Whether [`Reader::next`] has nothing to say yet.
+    pub(crate) fn is_idle(&mut self, now: Instant) -> bool {
+        if self.reading {
+            self.postpone(now);
+            return true;
+        }
+        let is_due = [self.look_at, self.recent_at + RECENT_EVERY, self.all_at + ALL_EVERY].iter().any(|at| now >= *at);
+        !is_due && self.more.is_empty() && self.sweep.is_empty()
+    }
+
     /// Something may be due.
     pub(crate) fn hurry(&mut self, now: Instant) {
         self.look_at = now;

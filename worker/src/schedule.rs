@@ -35,7 +35,7 @@ mod writing;
 
 use breaker::{Sign, Turn};
 use class::Class;
-use line::{Gate, Line};
+use line::{Gate, Line, ROOMY, SPARE};
 use ring::{Ring, Tally};
 use round::Round;
 use tickets::{Ticket, Tickets};
@@ -162,6 +162,8 @@ pub(crate) struct Schedule {
     tests_in_flight: Tally,
     /// Changes that nobody has begun to write.
     writes: Vec<Write>,
+    /// One of them keeps a line waiting.
+    waited_for: bool,
     /// Acknowledgements so far, and up to which of them the database has them on disk.
     stamp: u64,
     durable: u64,
@@ -203,6 +205,7 @@ impl Schedule {
             tests: Round::default(),
             tests_in_flight: Tally::default(),
             writes: Vec::new(),
+            waited_for: false,
             stamp: 0,
             durable: 0,
             held_since: HashMap::new(),
@@ -238,6 +241,11 @@ impl Schedule {
         self.known.len() < KNOWN
     }
 
+    /// How many rows of a destination may wait in memory beyond its window.
+    fn spare(&self) -> usize {
+        if self.known.len() < KNOWN / 4 { ROOMY } else { SPARE }
+    }
+
     /// A read that began with `ticket` returned this row of a shard that we own under `epoch`.
     pub(crate) fn offer(&mut self, due: Due, epoch: i64, ticket: Ticket) {
         if self.draining.contains(&due.shard) {
@@ -264,6 +272,7 @@ impl Schedule {
             self.tests.push(due.tenant_id, (due, epoch));
             return self.place(&due, Place::Waiting);
         }
+        let spare = self.spare();
         let line = self.line(&due, epoch);
         let (lane, class) = (line.lane_of(due.order_key), line.class_of(&due));
         if line.gate == Gate::Closed {
@@ -273,7 +282,7 @@ impl Schedule {
         if let Some(lane) = lane {
             return self.stand_in(due, lane, epoch);
         }
-        if due.due_at != NEVER && !line.has_room(class) {
+        if due.due_at != NEVER && !line.has_room(class, spare) {
             return self.park(&due, epoch, Park::At(class, due.seq));
         }
         line.push(due);

@@ -24,6 +24,9 @@ const HEADS: usize = 64;
 
 impl Owner {
     pub(super) fn read(&mut self, now: Instant) {
+        if self.state.reader.is_idle(now) {
+            return;
+        }
         if !self.state.schedule.has_room() || now < self.state.not_before {
             self.state.reader.postpone(now);
             return;

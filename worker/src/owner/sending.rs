@@ -10,7 +10,7 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 
-use super::{BREATH, FETCH, LONGEST_BREATH, Message, Owner, fault};
+use super::{BREATH, FETCH, FETCHES, LONGEST_BREATH, Message, Owner, fault};
 use crate::deliver::Sender;
 use crate::schedule::{Ended, Start};
 
@@ -21,17 +21,24 @@ impl Owner {
     }
 
     pub(super) fn attempt(&mut self, starts: &[Start]) {
-        let mut unread = Vec::new();
         for start in starts {
             *self.state.running.entry(start.due.shard).or_default() += 1;
             match self.state.works.take(start.due.event_id) {
                 Some(work) => attempt(&self.tracker, &self.sender, &self.outbox, *start, Some(work)),
-                None => unread.push(*start),
+                None => self.state.unread.push_back(*start),
             }
         }
-        for chunk in unread.chunks(FETCH) {
+        self.fetch();
+    }
+
+    /// Reads what attempts carry: while that is under way others gather, and are read together.
+    pub(super) fn fetch(&mut self) {
+        while self.state.fetching < FETCHES && !self.state.unread.is_empty() {
+            self.state.fetching += 1;
+            let many = self.state.unread.len().min(FETCH);
+            let chunk: Vec<Start> = self.state.unread.drain(..many).collect();
             let (db, sender, outbox) = (self.db.clone(), Arc::clone(&self.sender), self.outbox.clone());
-            let (tracker, chunk) = (self.tracker.clone(), chunk.to_vec());
+            let tracker = self.tracker.clone();
             self.tracker.spawn(async move { fetch_and_attempt(&db, &sender, &outbox, &tracker, chunk).await });
         }
     }
@@ -67,7 +74,9 @@ async fn fetch_and_attempt(
     chunk: Vec<Start>,
 ) {
     let keys: Vec<_> = chunk.iter().map(|start| (start.due.tenant_id, start.due.event_id)).collect();
-    let works = match work::read(db, &keys).await {
+    let read = work::read(db, &keys).await;
+    let _ = outbox.send(Message::Fetched);
+    let works = match read {
         Ok(works) => works,
         Err(error) => {
             fault(&error, "payloads were not read; their deliveries wait");

@@ -6,14 +6,25 @@ use entity::DbErr;
 use entity::finish::{self, Fate, Write};
 use tokio::time::Instant;
 
-use super::{BATCH, BREATH, Message, Owner, fault};
+use super::{BATCH, BREATH, LINGER, Message, Owner, fault};
 
 impl Owner {
     pub(super) fn write(&mut self, now: Instant) {
-        if self.state.writing || now < self.state.not_before || !self.state.schedule.has_writes() {
+        let state = &mut self.state;
+        if !state.schedule.has_writes() {
+            state.unwritten_since = None;
+            return;
+        }
+        let since = *state.unwritten_since.get_or_insert(now);
+        let is_worth_it = state.stopping
+            || now >= since + LINGER
+            || state.schedule.unwritten_count() >= state.batch
+            || state.schedule.is_waited_for();
+        if state.writing || now < state.not_before || !is_worth_it {
             return;
         }
         self.state.writing = true;
+        self.state.unwritten_since = None;
         let batch = self.state.schedule.writes(self.state.batch);
         let (db, outbox, owner, present) = (self.db.clone(), self.outbox.clone(), self.id, self.clock.now());
         self.tracker.spawn(async move {

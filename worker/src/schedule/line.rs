@@ -22,7 +22,10 @@ const FIRST_WINDOW: usize = 8;
 const CAREFUL_WINDOW: usize = 1;
 /// Kept in memory of each class beyond the window, so that a free slot never waits for the database. The simulation has
 /// more than it keeps.
-const SPARE: usize = if cfg!(test) { 8 } else { 64 };
+pub(crate) const SPARE: usize = if cfg!(test) { 8 } else { 64 };
+/// The same while the process knows few deliveries: to park one and take it back costs more than to keep it, and what comes
+/// in bursts is soon gone.
+pub(crate) const ROOMY: usize = if cfg!(test) { SPARE } else { 1_024 };
 /// Rows taken back from the parked at a time.
 pub(crate) const CHUNK: usize = 128;
 
@@ -159,11 +162,11 @@ impl Line {
         }
     }
 
-    /// Whether one more row of this class that has come due may wait in memory. Where older ones of it are parked it goes
+    /// Whether one more row of this class that has come due may wait in memory, beside so many beyond the window. Where older ones of it are parked it goes
     /// behind them; what is parked of other classes does not matter, or a million replays would hold up what is new.
-    pub(crate) fn has_room(&self, class: Class) -> bool {
+    pub(crate) fn has_room(&self, class: Class, spare: usize) -> bool {
         let queue = &self.queues[class];
-        self.gate == Gate::Open && !queue.parked.maybe && queue.waiting.len() < self.window + SPARE
+        self.gate == Gate::Open && !queue.parked.maybe && queue.waiting.len() < self.window + spare
     }
 
     /// Whether something of this class may start at this time: nothing better waits, or the class has its turn.

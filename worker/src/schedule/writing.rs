@@ -4,6 +4,7 @@
 use entity::finish::{Change, Fate, Row, Write};
 use relay::id::{DeliveryId, DestinationId};
 
+use super::policy::Ordering;
 use super::tickets::Ticket;
 use super::{Known, Place, Schedule};
 
@@ -11,6 +12,8 @@ impl Schedule {
     pub(super) fn settle(&mut self, id: DeliveryId, change: Change, row: Row) {
         if let Some(known) = self.known.get_mut(&id) {
             known.place = Place::Writing { park: None };
+            let line = self.lines.get(&known.destination);
+            self.waited_for |= line.is_some_and(|line| line.ordering() != Ordering::Any);
         }
         self.writes.push(Write { row, change, command: None });
     }
@@ -18,7 +21,13 @@ impl Schedule {
     /// Up to `most` changes that are to be written now.
     pub(crate) fn writes(&mut self, most: usize) -> Vec<Write> {
         let many = self.writes.len().min(most);
+        self.waited_for &= many < self.writes.len();
         self.writes.drain(..many).collect()
+    }
+
+    /// Somebody stands in line until one of them is written (rule F).
+    pub(crate) fn is_waited_for(&self) -> bool {
+        self.waited_for
     }
 
     /// How many changes wait to be written.
