@@ -82,13 +82,18 @@ impl Meter {
         rows.iter().map(|row| row.try_get_by_index(0).unwrap()).collect()
     }
 
+    /// The most that each part's processes had in memory, in KiB.
+    pub(crate) fn peaks(&self) -> Vec<(&'static str, u64)> {
+        let peak = |part: &Part| part.pids.iter().map(|pid| system::peak_memory_kib(*pid)).sum();
+        self.parts.iter().map(|part| (part.name, peak(part))).collect()
+    }
+
     pub(crate) async fn since(&self, before: &Reading) -> Cost {
         let after = self.read().await;
         let processor = after.parts.iter().zip(&before.parts).map(|(after, before)| (after.0, after.1 - before.1));
-        let peak = |part: &Part| part.pids.iter().map(|pid| system::peak_memory_kib(*pid)).sum();
         Cost {
             processor: processor.collect(),
-            memory_kib: self.parts.iter().map(|part| (part.name, peak(part))).collect(),
+            memory_kib: self.peaks(),
             written: after.written.saturating_sub(before.written),
             size: after.size.saturating_sub(before.size),
             statements: after.statements.saturating_sub(before.statements),

@@ -42,6 +42,9 @@ struct Arguments {
     /// Seconds of load in each run.
     #[arg(long, default_value_t = 8)]
     seconds: u64,
+    /// Api and worker are one process on PostgreSQL, too.
+    #[arg(long)]
+    together: bool,
     /// Says which statements took most of PostgreSQL's time.
     #[arg(long)]
     statements: bool,
@@ -90,6 +93,7 @@ async fn measure(arguments: &Arguments) {
     let scale = workload::Scale {
         runs: arguments.runs,
         during: std::time::Duration::from_secs(arguments.seconds),
+        together: arguments.together,
         statements: arguments.statements,
     };
     let mut lines = Vec::new();

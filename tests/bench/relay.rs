@@ -91,9 +91,16 @@ pub(crate) struct Subject {
 }
 
 impl Subject {
-    pub(crate) async fn relay(storage: Storage, processes: Processes, customers: &[Customer], sink: &Sink) -> Self {
+    /// On PostgreSQL api and worker are one process if they are to be `together`.
+    pub(crate) async fn relay(
+        storage: Storage,
+        (processes, together): (Processes, bool),
+        customers: &[Customer],
+        sink: &Sink,
+    ) -> Self {
         let database = storage.create().await;
         let plan = Relay::plan(database.clone()).on_real_time().setting("HOOKYARD_LOG", "warn");
+        let plan = if together { plan.together() } else { plan };
         let relay = plan.apis(processes.apis).workers(processes.workers).start().await;
         let (mut sources, mut tenants) = (Vec::with_capacity(customers.len()), Vec::with_capacity(customers.len()));
         for customer in customers {
@@ -113,12 +120,12 @@ impl Subject {
             authorization: source.authorization.clone().unwrap(),
         };
         let doors = sources.iter().flat_map(|source| relay.apis.iter().map(|api| door(source, api))).collect();
-        let meter = Meter::of(parts(storage, &relay), &database).await;
+        let meter = Meter::of(parts(&relay), &database).await;
         Self { doors, meter, database, relay: Some(relay), tenants, _floor: None }
     }
 
     /// Stops all of it, does something to its database, and starts it again. Gives how long the start took.
-    pub(crate) async fn while_stopped(&mut self, storage: Storage, work: impl AsyncFnOnce(&Database)) -> Duration {
+    pub(crate) async fn while_stopped(&mut self, work: impl AsyncFnOnce(&Database)) -> Duration {
         let relay = self.relay.as_ref().unwrap();
         relay.kill();
         work(&self.database).await;
@@ -130,14 +137,15 @@ impl Subject {
         for (number, door) in self.doors.iter_mut().enumerate() {
             door.address = relay.apis[number % apis].address();
         }
-        self.meter.parts = parts(storage, relay);
+        self.meter.parts = parts(relay);
         took
     }
 
-    /// The least that can be done; with `storage` durably.
-    pub(crate) async fn floor(storage: Storage, durable: bool, sink: &Sink) -> Self {
+    /// The least that can be done: durably or not, and sent on or not.
+    pub(crate) async fn floor(storage: Storage, durable: bool, delivers: bool, sink: &Sink) -> Self {
         let database = storage.create().await;
-        let floor = Floor::start(durable.then_some(storage), &database, &sink.url(Behaviour::Well, 0));
+        let url = if delivers { sink.url(Behaviour::Well, 0) } else { String::new() };
+        let floor = Floor::start(durable.then_some(storage), &database, &url);
         let parts = vec![Part { name: "floor", pids: vec![floor.0.id()] }];
         let authorization = basic("ondato", "a-password-of-the-bench");
         let doors = vec![Door { address: floor.1, path: "/in".to_owned(), authorization }];
@@ -152,14 +160,12 @@ impl Subject {
     }
 }
 
-fn parts(storage: Storage, relay: &Relay) -> Vec<Part> {
+fn parts(relay: &Relay) -> Vec<Part> {
     let pids = |processes: &[harness::Process]| processes.iter().map(harness::Process::pid).collect();
-    match storage {
-        Storage::Sqlite => vec![Part { name: "relay", pids: pids(&relay.apis) }],
-        Storage::Postgres => {
-            vec![Part { name: "api", pids: pids(&relay.apis) }, Part { name: "worker", pids: pids(&relay.workers) }]
-        }
+    if relay.is_one_process() {
+        return vec![Part { name: "relay", pids: pids(&relay.apis) }];
     }
+    vec![Part { name: "api", pids: pids(&relay.apis) }, Part { name: "worker", pids: pids(&relay.workers) }]
 }
 
 struct Floor(Child, SocketAddr);

@@ -37,6 +37,7 @@ pub struct Plan {
     settings: Settings,
     begins_at_ms: Option<i64>,
     real_time: bool,
+    together: bool,
 }
 
 /// The shortest way from a provider to a receiver.
@@ -56,17 +57,31 @@ impl Relay {
 
     #[must_use]
     pub fn plan(database: Database) -> Plan {
-        Plan { database, apis: 1, workers: 1, settings: Settings::new(), begins_at_ms: None, real_time: false }
+        Plan {
+            database,
+            apis: 1,
+            workers: 1,
+            settings: Settings::new(),
+            begins_at_ms: None,
+            real_time: false,
+            together: false,
+        }
     }
 
     /// Each process once.
     #[must_use]
     pub fn processes(&self) -> Vec<&Process> {
-        if self.database.is_postgres() {
-            self.apis.iter().chain(&self.workers).collect()
+        if self.is_one_process() {
+            self.workers.iter().collect()
         } else {
-            self.apis.iter().collect()
+            self.apis.iter().chain(&self.workers).collect()
         }
+    }
+
+    /// Whether api and worker are the same.
+    #[must_use]
+    pub fn is_one_process(&self) -> bool {
+        self.apis[0].pid() == self.workers[0].pid()
     }
 
     /// `kill -9` for all of them.
@@ -215,6 +230,13 @@ impl Plan {
         self
     }
 
+    /// One process as both api and worker, on PostgreSQL too; further workers stand beside it.
+    #[must_use]
+    pub const fn together(mut self) -> Self {
+        self.together = true;
+        self
+    }
+
     pub async fn start(self) -> Relay {
         let directory = self.database.directory();
         let clock = match self.begins_at_ms {
@@ -222,7 +244,7 @@ impl Plan {
             None => Clock::in_directory(&directory),
         };
         let (apis, workers) =
-            if self.database.is_postgres() { self.separate(&clock).await } else { self.together(&clock) };
+            if self.database.is_postgres() && !self.together { self.separate(&clock).await } else { self.one(&clock) };
         let relay = Relay { clock, database: self.database, apis, workers };
         for process in relay.processes() {
             process.ready().await;
@@ -230,10 +252,13 @@ impl Plan {
         relay
     }
 
-    fn together(&self, clock: &Clock) -> (Vec<Process>, Vec<Process>) {
-        let settings = self.settings_of(Program::Hookyard, clock);
-        let process = Process::spawn(Program::Hookyard, settings, &self.database.directory(), "hookyard");
-        (vec![process.clone()], vec![process])
+    fn one(&self, clock: &Clock) -> (Vec<Process>, Vec<Process>) {
+        let directory = self.database.directory();
+        let spawn = |program, name: &str| Process::spawn(program, self.settings_of(program, clock), &directory, name);
+        let process = spawn(Program::Hookyard, "hookyard");
+        let beside = if self.database.is_postgres() { self.workers.saturating_sub(1) } else { 0 };
+        let beside = (1..=beside).map(|number| spawn(Program::Worker, &format!("hookyard-worker-{number}")));
+        (vec![process.clone()], std::iter::once(process).chain(beside).collect())
     }
 
     async fn separate(&self, clock: &Clock) -> (Vec<Process>, Vec<Process>) {
@@ -265,6 +290,12 @@ impl Plan {
     }
 }
 
+/// The keys that seal what is sealed.
+#[must_use]
+pub fn master_keys() -> String {
+    format!("k1:{}", STANDARD.encode([7; 32]))
+}
+
 /// What a program is told in every scenario.
 #[must_use]
 pub fn settings_of(program: Program, database: &Database, clock: &Clock) -> Settings {
@@ -272,7 +303,7 @@ pub fn settings_of(program: Program, database: &Database, clock: &Clock) -> Sett
         ("HOOKYARD_DATABASE_URL", database.url()),
         ("HOOKYARD_TEST_CLOCK", clock.file().display().to_string()),
         ("HOOKYARD_OPS_LISTEN", "127.0.0.1:0".to_owned()),
-        ("HOOKYARD_MASTER_KEYS", format!("k1:{}", STANDARD.encode([7; 32]))),
+        ("HOOKYARD_MASTER_KEYS", master_keys()),
         ("HOOKYARD_EGRESS_ALLOW", "127.0.0.0/8".to_owned()),
         ("HOOKYARD_EGRESS_HTTP", "true".to_owned()),
     ]);

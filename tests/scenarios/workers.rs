@@ -3,9 +3,10 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use harness::{Client, Database, Receiver, Relay, json, on_each_database_alone, within};
+use harness::{Client, Database, Receiver, Relay, Source, json, on_each_database_alone, on_postgres, within};
 
 on_each_database_alone![five_thousand_events_are_delivered_once_each];
+on_postgres![what_one_process_commits_is_sent_by_whoever_owns_its_destination];
 
 const EVENTS: usize = 5_000;
 /// So many that their shards cannot all but a few be one worker's.
@@ -15,13 +16,7 @@ const DESTINATIONS: usize = 100;
 async fn five_thousand_events_are_delivered_once_each(database: Database) {
     let relay = Relay::plan(database).workers(2).start().await;
     let receiver = Receiver::start().await;
-    let tenant = relay.tenant("acme").await;
-    let source = tenant.source().await;
-    for number in 0..DESTINATIONS {
-        let url = receiver.url_of(&format!("/{number}"));
-        let destination = tenant.destination_of(json!({ "name": "out", "url": url })).await;
-        tenant.subscribe(&destination, &[&format!("Number.{number}")]).await;
-    }
+    let source = source(&relay, &receiver).await;
     if relay.database.is_postgres() {
         fair_shares(&relay).await;
     }
@@ -37,6 +32,34 @@ async fn five_thousand_events_are_delivered_once_each(database: Database) {
         assert!(sent >= share * 0.4, "one of {} workers sent {sent} of {EVENTS}", relay.workers.len());
     }
     assert_eq!(receiver.count(), EVENTS, "each of them once");
+}
+
+/// It hands itself what it commits, as far as the destinations are its own.
+async fn what_one_process_commits_is_sent_by_whoever_owns_its_destination(database: Database) {
+    const FEW: usize = 1_000;
+    let relay = Relay::plan(database).together().workers(2).start().await;
+    let receiver = Receiver::start().await;
+    let source = source(&relay, &receiver).await;
+    fair_shares(&relay).await;
+    let accepted = source.send_many(FEW, 32, |number| format!("Number.{}", number % DESTINATIONS)).await;
+    receiver.wait_up_to(Duration::from_secs(120), FEW).await;
+    assert_eq!(receiver.ids(), accepted.into_iter().collect::<BTreeSet<_>>());
+    assert_eq!(receiver.count(), FEW, "each of them once");
+    for worker in &relay.workers {
+        assert!(sent(worker).await > 0.0, "one of them sent nothing");
+    }
+}
+
+/// A source whose events go to one of many destinations, by their types.
+async fn source(relay: &Relay, receiver: &Receiver) -> Source {
+    let tenant = relay.tenant("acme").await;
+    let source = tenant.source().await;
+    for number in 0..DESTINATIONS {
+        let url = receiver.url_of(&format!("/{number}"));
+        let destination = tenant.destination_of(json!({ "name": "out", "url": url })).await;
+        tenant.subscribe(&destination, &[&format!("Number.{number}")]).await;
+    }
+    source
 }
 
 /// A fair share is half of the 64 shards, and they change hands one a second.
