@@ -52,7 +52,7 @@ impl Dice {
 }
 
 /// What must have happened, or nothing was shown.
-const MET: [&str; 12] = [
+const MET: [&str; 13] = [
     "cancelled",
     "tried now",
     "crashed",
@@ -65,6 +65,7 @@ const MET: [&str; 12] = [
     "sent from a line",
     "went before replays",
     "had its turn all the same",
+    "handed over",
 ];
 
 #[test]

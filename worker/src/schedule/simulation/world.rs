@@ -19,6 +19,8 @@ enum Traffic {
 enum Read {
     /// Due rows were asked for; the rows, once the statement ran.
     Due(Ticket, Option<Vec<Due>>),
+    /// A row that was committed, on its way to the schedule without a read.
+    Handed(Ticket, Due),
     Parked(DestinationId, Reading, Ticket, Option<Vec<Due>>),
     Heads(Wanted, Ticket, Option<Vec<(Head, Due)>>),
     Asked(Question, Option<Policy>),
@@ -144,6 +146,11 @@ impl World {
             trigger: if self.dice.is(3) { Trigger::Replay } else { Trigger::Event },
             size: 1,
         };
+        // The api of the same process hands it over, and takes its ticket before it commits.
+        if self.dice.is(2) {
+            let ticket = self.schedule.tickets.take();
+            self.reads(Read::Handed(ticket, due));
+        }
         self.rows.insert(seq, due);
     }
 
@@ -319,6 +326,12 @@ impl World {
                 rows.into_iter().for_each(|due| self.schedule.offer(due, EPOCH, ticket));
                 self.schedule.tickets.close(ticket);
                 self.schedule.dig_up();
+            }
+            Read::Handed(ticket, due) => {
+                self.schedule.offer(due, EPOCH, ticket);
+                self.schedule.tickets.close(ticket);
+                self.schedule.dig_up();
+                self.meet("handed over");
             }
             Read::Parked(destination, reading, ticket, None) => {
                 let rows = self.parked(destination, reading);
@@ -524,6 +537,8 @@ impl World {
     fn fails(&mut self, read: Read) {
         match read {
             Read::Due(ticket, _) => self.schedule.tickets.close(ticket),
+            // What is committed stays so, and its news is in this process.
+            handed @ Read::Handed(..) => self.reads(handed),
             Read::Parked(destination, reading, ticket, _) => {
                 self.schedule.took_back(destination, reading, ticket, None);
             }
