@@ -4,6 +4,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
+use bytes::Bytes;
 use entity::delivery::SHARDS;
 use entity::ingest::NewEvent;
 use entity::pending::Due;
@@ -19,6 +20,8 @@ use crate::schedule::tickets::{Ticket, Tickets};
 
 /// Bodies that wait in memory to be sent, in bytes. Beyond it the oldest are read again when their turn comes.
 const BUDGET: usize = 32 << 20;
+/// A body that is smaller is copied: it is a piece of a buffer that was made for any request, and would keep all of it.
+const SMALL: usize = 64 << 10;
 /// What an event takes up besides its body, roughly.
 const OVERHEAD: usize = 1 << 10;
 
@@ -74,7 +77,12 @@ impl Taker for Hand {
         let due: Vec<Due> = ingested.due.into_iter().filter(|due| due.due_at <= now && is_held(due)).collect();
         let is_whole = due.len() == all;
         let wanted = |event: &NewEvent| !event.deliveries.is_empty();
-        let work = |event: NewEvent| Some((event.id, Arc::new(Work::of(event).ok()?)));
+        let work = |mut event: NewEvent| {
+            if event.body.len() < SMALL {
+                event.body = Bytes::copy_from_slice(&event.body);
+            }
+            Some((event.id, Arc::new(Work::of(event).ok()?)))
+        };
         let works = events.into_iter().filter(wanted).filter_map(work).collect();
         let was_heard = self.owner.send(Message::Handed(Handed { ticket, due, works, epochs })).is_ok();
         if !was_heard {

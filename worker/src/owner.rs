@@ -101,6 +101,10 @@ const FETCHES: usize = 2;
 /// a proxy that comes back should not meet everything at once, nor wait long for us.
 const BREATH: Duration = Duration::from_millis(200);
 const LONGEST_BREATH: Duration = Duration::from_secs(5);
+/// So many outcomes are remembered until a renewal has made them durable; then one is asked for early, but not more often
+/// than this.
+const REMEMBERED: usize = 10_000;
+const DURABLE_EVERY: Duration = Duration::from_secs(1);
 /// How often commands are looked for, and whether a hand-over has drained.
 const COMMANDS_EVERY: Duration = Duration::from_millis(200);
 /// Rule D: how often parked destinations are looked for.
@@ -150,6 +154,8 @@ pub(crate) struct State {
     /// How long nothing is tried after the next fault of our own.
     breath: Duration,
     commanded_at: Instant,
+    /// When a renewal was last asked for to forget by.
+    hurried_at: Instant,
     discovered_at: Instant,
     stopping: bool,
 }
@@ -178,6 +184,7 @@ impl State {
             not_before: now,
             breath: BREATH,
             commanded_at: now,
+            hurried_at: now,
             discovered_at: now,
             stopping: false,
         }

@@ -19,6 +19,8 @@ const ALL_EVERY: Duration = Duration::from_secs(30);
 /// Between two looks when the last one found something, and the longest when none does.
 const SOON: Duration = Duration::from_millis(5);
 const LATE: Duration = Duration::from_millis(100);
+/// And the shortest: who rings all the time would have everything read all the time.
+const AGAIN: Duration = Duration::from_millis(2);
 
 /// One read of what is due, in the series it belongs to.
 #[derive(Debug)]
@@ -44,6 +46,8 @@ pub(crate) struct Reader {
     cursors: HashMap<i16, Option<Cursor>>,
     /// A page is under way.
     reading: bool,
+    /// Something came due since it began.
+    again: bool,
     /// The shards that had more than a page, and from where to go on.
     more: Vec<(i16, Cursor)>,
     /// What is left of a sweep.
@@ -60,6 +64,7 @@ impl Reader {
         Self {
             cursors: HashMap::new(),
             reading: false,
+            again: false,
             more: Vec::new(),
             sweep: Vec::new(),
             last: Series::Sweep,
@@ -72,13 +77,13 @@ impl Reader {
 
     /// When to call [`Reader::next`] again, if nothing else happens.
     pub(crate) fn next_look(&self) -> Instant {
-        self.look_at
+        // While a page is under way, its arrival is the next thing to happen.
+        self.look_at + if self.reading { LATE } else { Duration::ZERO }
     }
 
     /// Whether [`Reader::next`] has nothing to say yet.
     pub(crate) fn is_idle(&mut self, now: Instant) -> bool {
         if self.reading {
-            self.postpone(now);
             return true;
         }
         let is_due = [self.look_at, self.recent_at + RECENT_EVERY, self.all_at + ALL_EVERY].iter().any(|at| now >= *at);
@@ -89,6 +94,7 @@ impl Reader {
     pub(crate) fn hurry(&mut self, now: Instant) {
         self.look_at = now;
         self.delay = SOON;
+        self.again = self.reading;
     }
 
     /// A shard was acquired: what is there is read from the beginning.
@@ -128,7 +134,7 @@ impl Reader {
             Series::Tail => self.tail(shards),
             Series::Sweep => std::mem::take(&mut self.sweep),
         };
-        (self.reading, self.last) = (true, series);
+        (self.reading, self.again, self.last) = (true, false, series);
         Some(Page { ticket: tickets.take(), cursors, epochs: HashMap::new(), series })
     }
 
@@ -184,7 +190,7 @@ impl Reader {
         match page.series {
             Series::Tail if more.is_empty() => {
                 self.delay = if found_new { SOON } else { (self.delay * 2).min(LATE) };
-                self.look_at = now + self.delay;
+                self.look_at = now + if self.again { AGAIN } else { self.delay };
             }
             Series::Tail => (self.look_at, self.more) = (now, more),
             Series::Sweep => self.sweep = more,

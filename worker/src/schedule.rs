@@ -161,7 +161,7 @@ pub(crate) struct Schedule {
     tests: Round<(Due, i64)>,
     tests_in_flight: Tally,
     /// Changes that nobody has begun to write.
-    writes: Vec<Write>,
+    writes: VecDeque<Write>,
     /// One of them keeps a line waiting.
     waited_for: bool,
     /// Acknowledgements so far, and up to which of them the database has them on disk.
@@ -204,7 +204,7 @@ impl Schedule {
             bodies: 0,
             tests: Round::default(),
             tests_in_flight: Tally::default(),
-            writes: Vec::new(),
+            writes: VecDeque::new(),
             waited_for: false,
             stamp: 0,
             durable: 0,
@@ -243,7 +243,8 @@ impl Schedule {
 
     /// How many rows of a destination may wait in memory beyond its window.
     fn spare(&self) -> usize {
-        if self.known.len() < KNOWN / 4 { ROOMY } else { SPARE }
+        let unfinished = self.known.len().saturating_sub(self.buried.len());
+        if unfinished < KNOWN / 2 { ROOMY } else { SPARE }
     }
 
     /// A read that began with `ticket` returned this row of a shard that we own under `epoch`.

@@ -18,9 +18,9 @@ use super::warm::{Place, Warm};
 /// wherever they are; two lost packets cost three more.
 const CONNECT: Duration = Duration::from_secs(5);
 
-/// Idle connections kept to one host: as many as a destination's window may hold. How many there may be altogether, see
-/// [`super::warm`].
-pub(super) const MAX_IDLE: usize = 64;
+/// Idle connections kept to one host, at which many destinations may live. [`super::warm`] says who may have how many; this
+/// is only the bound that the client knows.
+pub(super) const MAX_IDLE: usize = 1_024;
 
 /// Shorter than what common servers and load balancers keep open, so that few requests meet a closing connection.
 pub(super) const IDLE: Duration = Duration::from_secs(20);

@@ -88,7 +88,7 @@ impl Owner {
             match handed.epoch(due, &self.leases).filter(|_| is_read && state.schedule.has_room()) {
                 Some(epoch) => {
                     state.schedule.offer(*due, epoch, handed.ticket);
-                    *taken.entry(due.event_id).or_default() += 1;
+                    *taken.entry(due.event_id).or_default() += usize::from(!state.schedule.is_parking(due.id));
                 }
                 None => left_out = true,
             }

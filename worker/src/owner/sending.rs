@@ -1,6 +1,6 @@
 //! What the owner starts, and what it hears of its end.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 
 use entity::Database;
@@ -35,8 +35,7 @@ impl Owner {
     pub(super) fn fetch(&mut self) {
         while self.state.fetching < FETCHES && !self.state.unread.is_empty() {
             self.state.fetching += 1;
-            let many = self.state.unread.len().min(FETCH);
-            let chunk: Vec<Start> = self.state.unread.drain(..many).collect();
+            let chunk = chunk(&mut self.state.unread);
             let (db, sender, outbox) = (self.db.clone(), Arc::clone(&self.sender), self.outbox.clone());
             let tracker = self.tracker.clone();
             self.tracker.spawn(async move { fetch_and_attempt(&db, &sender, &outbox, &tracker, chunk).await });
@@ -65,6 +64,20 @@ impl Owner {
     }
 }
 
+/// The next attempts, of so many events at most as are read in one statement.
+fn chunk(unread: &mut VecDeque<Start>) -> Vec<Start> {
+    let mut events = HashSet::with_capacity(FETCH);
+    let mut chunk = Vec::new();
+    while let Some(next) = unread.front() {
+        if events.len() == FETCH && !events.contains(&next.due.event_id) {
+            break;
+        }
+        events.insert(next.due.event_id);
+        chunk.extend(unread.pop_front());
+    }
+    chunk
+}
+
 /// Reads the payloads of a chunk in one statement, then makes its attempts side by side.
 async fn fetch_and_attempt(
     db: &Database,
@@ -73,7 +86,8 @@ async fn fetch_and_attempt(
     tracker: &TaskTracker,
     chunk: Vec<Start>,
 ) {
-    let keys: Vec<_> = chunk.iter().map(|start| (start.due.tenant_id, start.due.event_id)).collect();
+    let keys: HashSet<_> = chunk.iter().map(|start| (start.due.tenant_id, start.due.event_id)).collect();
+    let keys: Vec<_> = keys.into_iter().collect();
     let read = work::read(db, &keys).await;
     let _ = outbox.send(Message::Fetched);
     let works = match read {

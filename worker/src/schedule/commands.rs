@@ -40,7 +40,7 @@ impl Schedule {
             self.engage(due.id, due.destination_id, due.order_key);
         }
         self.place(due, Place::Writing { park: None });
-        self.writes.push(Write { row: row(due, epoch), change, command });
+        self.writes.push_back(Write { row: row(due, epoch), change, command });
         Met::Written
     }
 

@@ -25,7 +25,7 @@ const CAREFUL_WINDOW: usize = 1;
 pub(crate) const SPARE: usize = if cfg!(test) { 8 } else { 64 };
 /// The same while the process knows few deliveries: to park one and take it back costs more than to keep it, and what comes
 /// in bursts is soon gone.
-pub(crate) const ROOMY: usize = if cfg!(test) { SPARE } else { 1_024 };
+pub(crate) const ROOMY: usize = if cfg!(test) { SPARE } else { 4_096 };
 /// Rows taken back from the parked at a time.
 pub(crate) const CHUNK: usize = 128;
 

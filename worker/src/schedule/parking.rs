@@ -31,8 +31,13 @@ impl Schedule {
             }
         }
         self.hunger(due.destination_id);
-        self.writes.push(Write { row: row(due, epoch), change: Change::Park, command: None });
+        self.writes.push_back(Write { row: row(due, epoch), change: Change::Park, command: None });
         self.place(due, Place::Writing { park: Some(park) });
+    }
+
+    /// Whether a row is on its way to the parked: it comes back without what it carried.
+    pub(crate) fn is_parking(&self, id: DeliveryId) -> bool {
+        self.known.get(&id).is_some_and(|known| matches!(known.place, Place::Writing { park: Some(_) }))
     }
 
     /// A park was written: its row can be found from now on.

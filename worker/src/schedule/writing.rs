@@ -15,7 +15,7 @@ impl Schedule {
             let line = self.lines.get(&known.destination);
             self.waited_for |= line.is_some_and(|line| line.ordering() != Ordering::Any);
         }
-        self.writes.push(Write { row, change, command: None });
+        self.writes.push_back(Write { row, change, command: None });
     }
 
     /// Up to `most` changes that are to be written now.
@@ -41,9 +41,8 @@ impl Schedule {
     }
 
     /// Changes that could not be written stand first in line again.
-    pub(crate) fn unwritten(&mut self, mut batch: Vec<Write>) {
-        batch.append(&mut self.writes);
-        self.writes = batch;
+    pub(crate) fn unwritten(&mut self, batch: Vec<Write>) {
+        batch.into_iter().rev().for_each(|write| self.writes.push_front(write));
     }
 
     /// A batch was acknowledged. What was fenced is returned: it is kept until a renewal says whose the shard is (rule R).
@@ -91,6 +90,12 @@ impl Schedule {
         self.stamp
     }
 
+    /// How many are remembered only because they may have to be written again (rule B), or because an old read may return
+    /// them.
+    pub(crate) fn buried_count(&self) -> usize {
+        self.buried.len()
+    }
+
     /// Rule B: a durable commit on an old connection came after the first `stamp` acknowledgements.
     pub(crate) fn durable(&mut self, stamp: u64) {
         self.durable = self.durable.max(stamp);
@@ -117,7 +122,7 @@ impl Schedule {
             let (destination, order_key) = (known.destination, known.order_key);
             self.engage(id, destination, order_key);
         }
-        self.writes.push(write);
+        self.writes.push_back(write);
     }
 
     /// Forgets what no read can return any more.
