@@ -99,6 +99,11 @@ impl Database {
         sea_orm::Database::connect(options).await
     }
 
+    /// SQLite only: writes what is in its log into its file, as far as nobody has to wait for it.
+    pub async fn fold(&self) -> Result<(), DbErr> {
+        self.steady.execute_unprepared("PRAGMA wal_checkpoint(PASSIVE)").await.map(drop)
+    }
+
     /// Whether this is SQLite: one process, one writer, no partitions.
     #[must_use]
     pub fn is_sqlite(&self) -> bool {
@@ -275,7 +280,7 @@ fn quiet(mut options: ConnectOptions) -> ConnectOptions {
 const PREPARED: usize = 256;
 /// Pages that a connection keeps in memory, in KiB, and those of the log before it is folded into the file.
 const CACHE: &str = "-16384";
-const LOG_PAGES: &str = "4000";
+const LOG_PAGES: &str = "16000";
 
 fn pragmas(options: SqliteConnectOptions) -> SqliteConnectOptions {
     options

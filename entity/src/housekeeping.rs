@@ -21,10 +21,16 @@ const CHANGES_MS: i64 = 3_600_000;
 /// A process whose clock is further off is not ready: ids and signatures would lie.
 pub const CLOCK_TOLERANCE_MS: i64 = 5_000;
 
+/// How often SQLite's log is folded into its file: often enough that a commit which has to do it finds little left.
+const FOLD_EVERY: Duration = Duration::from_millis(500);
+
 /// Runs until `stop`.
 pub async fn run(opened: Opened, stop: CancellationToken) {
     let Opened { db, clock, keyring, configuration } = opened;
     tokio::spawn(say_what_seals(db.clone(), clock.clone(), keyring, stop.clone()));
+    if db.is_sqlite() {
+        tokio::spawn(fold(db.clone(), stop.clone()));
+    }
     let mut cleaned_at: Option<Duration> = None;
     let mut clocked_at = boot_time();
     let mut away = false;
@@ -50,6 +56,15 @@ pub async fn run(opened: Opened, stop: CancellationToken) {
         tokio::select! {
             () = stop.cancelled() => {}
             () = tokio::time::sleep(POLL) => {}
+        }
+    }
+}
+
+/// Beside those who commit, so that no webhook waits for it.
+async fn fold(db: Database, stop: CancellationToken) {
+    while stop.run_until_cancelled(tokio::time::sleep(FOLD_EVERY)).await.is_some() {
+        if let Err(error) = db.fold().await {
+            tracing::debug!(error = &error as &dyn std::error::Error, "the log was not folded into the file");
         }
     }
 }
