@@ -25,6 +25,8 @@ mod role;
 mod schedule;
 mod token;
 mod wake;
+#[cfg(test)]
+mod written;
 
 /// What a worker needs of its process.
 pub struct Worker {

@@ -200,7 +200,7 @@ impl Owner {
             tokio::select! {
                 Some(message) = self.inbox.recv() => self.hear(message),
                 changed = news.recv() => self.changed(&changed),
-                () = self.wake.rung() => self.state.reader.hurry(Instant::now()),
+                () = self.wake.rung() => self.hurry(),
                 () = stop.cancelled(), if !self.state.stopping => {
                     self.stop();
                     deadline = Some(Instant::now() + DRAIN);
@@ -273,6 +273,11 @@ impl Owner {
             Message::CommandRows(command, rows) => self.command_rows(command, rows),
             Message::CommandEnded(command) => state.busy.ended(command),
         }
+    }
+
+    /// Something may be due.
+    fn hurry(&mut self) {
+        self.state.reader.hurry(Instant::now(), self.state.schedule.in_flight());
     }
 
     /// Where the api of the same process hands over what it commits.

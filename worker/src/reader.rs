@@ -19,8 +19,12 @@ const ALL_EVERY: Duration = Duration::from_secs(30);
 /// Between two looks when the last one found something, and the longest when none does.
 const SOON: Duration = Duration::from_millis(5);
 const LATE: Duration = Duration::from_millis(100);
-/// And the shortest: who rings all the time would have everything read all the time.
+/// And the shortest: who rings all the time would have everything read all the time. Where much is on its way already,
+/// nobody notices a longer one, and each page brings more.
 const AGAIN: Duration = Duration::from_millis(2);
+const AGAIN_BUSY: Duration = Duration::from_millis(10);
+/// Attempts under way that are much.
+const BUSY: usize = 32;
 
 /// One read of what is due, in the series it belongs to.
 #[derive(Debug)]
@@ -48,6 +52,9 @@ pub(crate) struct Reader {
     reading: bool,
     /// Something came due since it began.
     again: bool,
+    /// When the last one began, and when the next may.
+    began_at: Instant,
+    not_before: Instant,
     /// The shards that had more than a page, and from where to go on.
     more: Vec<(i16, Cursor)>,
     /// What is left of a sweep.
@@ -65,6 +72,8 @@ impl Reader {
             cursors: HashMap::new(),
             reading: false,
             again: false,
+            began_at: now,
+            not_before: now,
             more: Vec::new(),
             sweep: Vec::new(),
             last: Series::Sweep,
@@ -90,9 +99,10 @@ impl Reader {
         !is_due && self.more.is_empty() && self.sweep.is_empty()
     }
 
-    /// Something may be due.
-    pub(crate) fn hurry(&mut self, now: Instant) {
-        self.look_at = now;
+    /// Something may be due, while so many attempts are under way.
+    pub(crate) fn hurry(&mut self, now: Instant, in_flight: usize) {
+        self.not_before = self.began_at + if in_flight < BUSY { AGAIN } else { AGAIN_BUSY };
+        self.look_at = now.max(self.not_before);
         self.delay = SOON;
         self.again = self.reading;
     }
@@ -134,7 +144,7 @@ impl Reader {
             Series::Tail => self.tail(shards),
             Series::Sweep => std::mem::take(&mut self.sweep),
         };
-        (self.reading, self.again, self.last) = (true, false, series);
+        (self.reading, self.again, self.last, self.began_at) = (true, false, series, now);
         Some(Page { ticket: tickets.take(), cursors, epochs: HashMap::new(), series })
     }
 
@@ -190,7 +200,7 @@ impl Reader {
         match page.series {
             Series::Tail if more.is_empty() => {
                 self.delay = if found_new { SOON } else { (self.delay * 2).min(LATE) };
-                self.look_at = now + if self.again { AGAIN } else { self.delay };
+                self.look_at = if self.again { now.max(self.not_before) } else { now + self.delay };
             }
             Series::Tail => (self.look_at, self.more) = (now, more),
             Series::Sweep => self.sweep = more,
@@ -245,10 +255,12 @@ mod tests {
     #[test]
     fn a_page_begins_a_little_before_the_last_row_that_was_read() {
         let (mut reader, tickets, now) = reader();
-        reader.hurry(now);
+        let now = now + AGAIN;
+        reader.hurry(now, 0);
         let page = reader.next((now, 1_000), &[1, 2], &tickets).unwrap();
         reader.read(now, &page, &[due(1, 900)]);
-        reader.hurry(now);
+        let now = now + AGAIN;
+        reader.hurry(now, 0);
         let page = reader.next((now, 1_000), &[1, 2], &tickets).unwrap();
         assert_eq!(page.cursors[0], (1, Cursor::from(900 - OVERLAP_MS)));
     }
@@ -256,7 +268,8 @@ mod tests {
     #[test]
     fn a_backlog_in_one_shard_keeps_no_other_waiting() {
         let (mut reader, tickets, now) = reader();
-        reader.hurry(now);
+        let now = now + AGAIN;
+        reader.hurry(now, 0);
         let page = reader.next((now, 1_000), &[1, 2], &tickets).unwrap();
         let backlog: Vec<Due> = (1..=64).map(|at| due(1, at)).collect();
         assert_eq!(backlog.len(), PAGE);
@@ -278,9 +291,23 @@ mod tests {
     }
 
     #[test]
+    fn who_rings_while_a_page_is_under_way_is_heard_soon_and_not_at_once_where_much_is_on_its_way() {
+        for (in_flight, pause) in [(0, AGAIN), (BUSY, AGAIN_BUSY)] {
+            let (mut reader, tickets, now) = reader();
+            let began = now + AGAIN_BUSY;
+            reader.hurry(began, in_flight);
+            let page = reader.next((began, 1_000), &[1, 2], &tickets).unwrap();
+            reader.hurry(began, in_flight);
+            reader.read(began, &page, &[]);
+            assert_eq!(reader.next_look(), began + pause);
+        }
+    }
+
+    #[test]
     fn nothing_is_read_twice_at_a_time() {
         let (mut reader, tickets, now) = reader();
-        reader.hurry(now);
+        let now = now + AGAIN;
+        reader.hurry(now, 0);
         assert!(reader.next((now, 1_000), &[1], &tickets).is_some());
         assert!(reader.next((now, 1_000), &[1], &tickets).is_none());
     }

@@ -99,7 +99,7 @@ impl Owner {
         state.schedule.tickets.close(handed.ticket);
         state.schedule.dig_up();
         if left_out {
-            state.reader.hurry(Instant::now());
+            self.hurry();
         }
     }
 

@@ -327,6 +327,8 @@ impl World {
                 self.schedule.tickets.close(ticket);
                 self.schedule.dig_up();
             }
+            // Others' news comes first, mostly: by then it may have been read, sent and finished.
+            late @ Read::Handed(..) if !self.dice.is(8) => self.reads(late),
             Read::Handed(ticket, due) => {
                 self.schedule.offer(due, EPOCH, ticket);
                 self.schedule.tickets.close(ticket);
