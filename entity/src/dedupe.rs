@@ -35,7 +35,7 @@ pub(crate) struct Original {
 /// Forgets what expired before `now`, a bounded step; says how many it forgot.
 pub async fn forget(db: &impl ConnectionTrait, now: i64) -> Result<u64, DbErr> {
     let delete = "DELETE FROM dedupe WHERE (source_id, key) IN
-        (SELECT source_id, key FROM dedupe WHERE expires_at <= $1 LIMIT 1000)";
+        (SELECT source_id, key FROM dedupe WHERE expires_at <= $1 ORDER BY expires_at LIMIT 1000)";
     let statement = Statement::from_sql_and_values(db.get_database_backend(), delete, [now.into()]);
     Ok(db.execute_raw(statement).await?.rows_affected())
 }

@@ -90,10 +90,23 @@ async fn say_what_seals(db: Database, clock: Clock, keyring: Arc<Keyring>, stop:
 async fn clean(db: &Database, clock: &Clock) -> Result<(), DbErr> {
     partition::ensure(db, clock).await?;
     let now = clock.now();
-    while dedupe::forget(&db.finish, now).await? > 0 {}
-    while own_request::forget(&db.finish, now).await? > 0 {}
-    while access_token::forget(&db.finish, now).await? > 0 {}
-    idempotency::forget(&db.finish, now).await?;
+    // One that fails keeps no other from being done.
+    let dedupe = async {
+        while dedupe::forget(&db.finish, now).await? > 0 {}
+        Ok(())
+    };
+    told(dedupe.await, "expired dedupe keys were kept");
+    let requests = async {
+        while own_request::forget(&db.finish, now).await? > 0 {}
+        Ok(())
+    };
+    told(requests.await, "expired requests were kept");
+    let tokens = async {
+        while access_token::forget(&db.finish, now).await? > 0 {}
+        Ok(())
+    };
+    told(tokens.await, "expired access tokens were kept");
+    told(idempotency::forget(&db.finish, now).await, "expired idempotency keys were kept");
     change::forget(&db.finish, now - CHANGES_MS).await
 }
 

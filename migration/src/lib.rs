@@ -10,7 +10,6 @@ mod m20261122_000003_front_door;
 mod m20261122_000004_requests;
 mod m20261122_000005_credentials;
 mod m20261128_000006_destinations;
-mod m20261128_000007_lighter;
 
 /// Every migration, oldest first.
 #[derive(Debug)]
@@ -26,7 +25,6 @@ impl MigratorTrait for Migrator {
             Box::new(m20261122_000004_requests::Migration),
             Box::new(m20261122_000005_credentials::Migration),
             Box::new(m20261128_000006_destinations::Migration),
-            Box::new(m20261128_000007_lighter::Migration),
         ]
     }
 }

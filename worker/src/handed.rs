@@ -3,6 +3,7 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bytes::Bytes;
 use entity::delivery::SHARDS;
@@ -22,6 +23,8 @@ use crate::schedule::tickets::{Ticket, Tickets};
 const BUDGET: usize = 32 << 20;
 /// A body that is smaller is copied: it is a piece of a buffer that was made for any request, and would keep all of it.
 const SMALL: usize = 64 << 10;
+/// Places of events that are gone that may always be there.
+const FEW: usize = 64;
 /// What an event takes up besides its body, roughly.
 const OVERHEAD: usize = 1 << 10;
 
@@ -31,6 +34,8 @@ pub(crate) struct Handed {
     pub(crate) ticket: Ticket,
     pub(crate) due: Vec<Due>,
     pub(crate) works: Vec<(EventId, Arc<Work>)>,
+    /// What they take up while nobody has heard of them.
+    bytes: usize,
     /// Under which epoch each shard was held before they were committed (rule E); 0: not at all.
     epochs: Epochs,
 }
@@ -38,6 +43,11 @@ pub(crate) struct Handed {
 type Epochs = Box<[i64; SHARDS as usize]>;
 
 impl Handed {
+    /// The owner has them now.
+    pub(crate) fn arrived(&self, on_the_way: &AtomicUsize) {
+        on_the_way.fetch_sub(self.bytes, Ordering::Relaxed);
+    }
+
     /// The epoch of a row's shard, if it is held now as it was then.
     pub(crate) fn epoch(&self, due: &Due, leases: &Leases) -> Option<i64> {
         let then = *self.epochs.get(usize::try_from(due.shard).ok()?)?;
@@ -52,6 +62,8 @@ pub(crate) struct Hand {
     pub(crate) leases: Arc<Leases>,
     pub(crate) clock: Clock,
     pub(crate) owner: mpsc::UnboundedSender<Message>,
+    /// Bytes of bodies on their way to the owner.
+    pub(crate) on_the_way: Arc<AtomicUsize>,
     /// The epochs at the beginning of each statement that has not ended.
     pub(crate) begun: std::sync::Mutex<HashMap<u64, Epochs>>,
 }
@@ -83,8 +95,13 @@ impl Taker for Hand {
             }
             Some((event.id, Arc::new(Work::of(event).ok()?)))
         };
-        let works = events.into_iter().filter(wanted).filter_map(work).collect();
-        let was_heard = self.owner.send(Message::Handed(Handed { ticket, due, works, epochs })).is_ok();
+        // An owner that is behind reads them when their turn comes.
+        let is_behind = self.on_the_way.load(Ordering::Relaxed) > BUDGET;
+        let works: Vec<(EventId, Arc<Work>)> =
+            if is_behind { Vec::new() } else { events.into_iter().filter(wanted).filter_map(work).collect() };
+        let bytes = works.iter().map(|(_, work)| cost(work)).sum();
+        self.on_the_way.fetch_add(bytes, Ordering::Relaxed);
+        let was_heard = self.owner.send(Message::Handed(Handed { ticket, due, works, bytes, epochs })).is_ok();
         if !was_heard {
             self.tickets.close(ticket);
         }
@@ -129,6 +146,10 @@ impl Works {
             let oldest = *oldest;
             self.order.pop_front();
             self.forget(oldest);
+        }
+        // Behind one that stays, the gone are not met.
+        if self.order.len() > 2 * self.held.len() + FEW {
+            self.order.retain(|event| self.held.contains_key(event));
         }
     }
 
@@ -187,5 +208,16 @@ mod tests {
         assert!(works.take(id(1)).is_none() && works.take(id(2)).is_none() && works.take(id(3)).is_some());
         works.keep(id(4), work(1), 1);
         assert_eq!(works.order, [id(4)]);
+    }
+
+    #[test]
+    fn one_that_stays_keeps_nothing_that_is_gone() {
+        let mut works = Works::default();
+        works.keep(id(1), work(1), 1);
+        for number in 2..10_000 {
+            works.keep(id(number), work(1), 1);
+            works.take(id(number));
+        }
+        assert!(works.order.len() <= FEW + 3 && works.held.len() == 1);
     }
 }

@@ -3,6 +3,7 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 
 use entity::change::Changed;
@@ -130,6 +131,8 @@ pub(crate) struct State {
     schedule: Schedule,
     reader: Reader,
     works: Works,
+    /// Bytes of bodies that were handed over and not heard of yet.
+    on_the_way: Arc<AtomicUsize>,
     /// Attempts whose payloads are to be read, and reads under way.
     unread: VecDeque<Start>,
     fetching: usize,
@@ -167,6 +170,7 @@ impl State {
             schedule: Schedule::new(durable_at_once),
             reader: Reader::new(now),
             works: Works::default(),
+            on_the_way: Arc::default(),
             unread: VecDeque::new(),
             fetching: 0,
             running: HashMap::new(),
@@ -287,6 +291,7 @@ impl Owner {
             leases: Arc::clone(&self.leases),
             clock: self.clock.clone(),
             owner: self.outbox.clone(),
+            on_the_way: Arc::clone(&self.state.on_the_way),
             begun: std::sync::Mutex::default(),
         })
     }

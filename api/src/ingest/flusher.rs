@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use entity::ingest::{Accepted, Ingested, NewEvent, ingest, is_stored};
-use entity::wake::Wake;
+use entity::wake::{Begun, Wake};
 use entity::{Database, DbErr};
 use relay::clock::Clock;
 use relay::id::EventId;
@@ -109,11 +109,12 @@ impl Writer {
     /// Takes only what the first one leaves.
     async fn help(self, waiting: Line, wanted: Arc<Notify>, ended: CancellationToken) {
         while ended.run_until_cancelled(wanted.notified()).await.is_some() {
-            let batch = match waiting.try_lock() {
-                Ok(mut line) => take(&mut line, Vec::new()),
-                Err(_) => Vec::new(),
-            };
-            self.commit_all(batch).await;
+            // Until there is nothing left: who waits has said so once.
+            while let Some(batch) = waiting.try_lock().ok().map(|mut line| take(&mut line, Vec::new()))
+                && !batch.is_empty()
+            {
+                self.commit_all(batch).await;
+            }
         }
     }
 
@@ -135,10 +136,12 @@ impl Writer {
             part.retain(|waiting| !waiting.caller.answer.is_closed() || key_of(&waiting.event).is_some());
             let (events, callers): (Vec<_>, Vec<_>) =
                 part.into_iter().map(|waiting| (waiting.event, waiting.caller)).unzip();
-            let begun = self.wake.begin();
+            if events.is_empty() {
+                continue;
+            }
             let committed = self.try_commit(&events).await;
             let answers: Vec<Answer> = match &committed {
-                Ok(ingested) => {
+                Ok((ingested, _)) => {
                     ingested.accepted.iter().zip(&events).map(|(accepted, event)| Ok(id_of(*accepted, event))).collect()
                 }
                 Err(error) if !entity::database::is_away(error) && events.len() > 1 => {
@@ -156,7 +159,7 @@ impl Writer {
             for (caller, answer) in callers.into_iter().zip(answers) {
                 let _ = caller.answer.send(answer);
             }
-            if let Ok(ingested) = committed {
+            if let Ok((ingested, begun)) = committed {
                 begun.committed((ingested, events));
             }
         }
@@ -165,20 +168,23 @@ impl Writer {
 
     /// Doubtful commits: after a lost connection it is asked what was committed, and only the rest is tried again, with
     /// the same ids.
-    async fn try_commit(&self, events: &[NewEvent]) -> Result<Ingested, DbErr> {
+    async fn try_commit(&self, events: &[NewEvent]) -> Result<(Ingested, Begun), DbErr> {
         let mut tries = 1;
         loop {
+            // Rule T: for each try anew, since a ticket that is open for long has the worker remember all that it finishes.
+            let begun = self.wake.begin();
             let error = match ingest(&self.db, &self.clock, events).await {
-                Ok(ingested) => return Ok(ingested),
+                Ok(ingested) => return Ok((ingested, begun)),
                 Err(error) => error,
             };
+            drop(begun);
             if tries == TRIES || !entity::database::is_away(&error) {
-                return self.recover(events).await?.ok_or(error);
+                return Ok((self.recover(events).await?.ok_or(error)?, self.wake.begin()));
             }
             tries += 1;
             tokio::time::sleep(BETWEEN_TRIES).await;
             if let Ok(Some(ingested)) = self.recover(events).await {
-                return Ok(ingested);
+                return Ok((ingested, self.wake.begin()));
             }
         }
     }
@@ -196,10 +202,9 @@ impl Writer {
         self.wake.ring();
         let repeats: Vec<NewEvent> =
             events.iter().zip(&stored).filter(|(_, stored)| !**stored).map(|(event, _)| event.clone()).collect();
-        let repeated = ingest(&self.db, &self.clock, &repeats).await?;
-        let mut repeats = repeated.accepted.into_iter();
+        let mut repeats = ingest(&self.db, &self.clock, &repeats).await?.accepted.into_iter();
         let accepted = stored.iter().map(|stored| if *stored { Some(Accepted::New) } else { repeats.next() });
-        Ok(accepted.collect::<Option<_>>().map(|accepted| Ingested { accepted, due: repeated.due }))
+        Ok(accepted.collect::<Option<_>>().map(|accepted| Ingested { accepted, due: Vec::new() }))
     }
 }
 

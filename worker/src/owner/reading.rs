@@ -81,14 +81,17 @@ impl Owner {
     /// everybody's: of a shard that was not read from the beginning yet, older rows are to come first.
     pub(super) fn handed(&mut self, handed: Handed) {
         let state = &mut self.state;
+        handed.arrived(&state.on_the_way);
         let mut left_out = false;
         let mut taken: HashMap<EventId, usize> = HashMap::new();
         for due in &handed.due {
             let is_read = state.health.is_recalled(due.shard) && !state.reader.is_new(due.shard);
             match handed.epoch(due, &self.leases).filter(|_| is_read && state.schedule.has_room()) {
                 Some(epoch) => {
+                    let was_known = state.schedule.knows(due.id);
                     state.schedule.offer(*due, epoch, handed.ticket);
-                    *taken.entry(due.event_id).or_default() += usize::from(!state.schedule.is_parking(due.id));
+                    let is_new = !was_known && !state.schedule.is_parking(due.id);
+                    *taken.entry(due.event_id).or_default() += usize::from(is_new);
                 }
                 None => left_out = true,
             }

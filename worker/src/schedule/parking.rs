@@ -35,6 +35,11 @@ impl Schedule {
         self.place(due, Place::Writing { park: Some(park) });
     }
 
+    /// Whether something is known of a row.
+    pub(crate) fn knows(&self, id: DeliveryId) -> bool {
+        self.known.contains_key(&id)
+    }
+
     /// Whether a row is on its way to the parked: it comes back without what it carried.
     pub(crate) fn is_parking(&self, id: DeliveryId) -> bool {
         self.known.get(&id).is_some_and(|known| matches!(known.place, Place::Writing { park: Some(_) }))
