@@ -13,6 +13,8 @@ use crate::sink::Sink;
 
 /// Not counted: connections, caches and windows are new.
 const WARM_UP: Duration = Duration::from_secs(2);
+/// The same for many sources: each one's password is checked slowly once.
+const WARM_UP_MANY: Duration = Duration::from_secs(6);
 /// Nothing arrives for so long: what is missing is lost, or waits for another attempt.
 const GIVE_UP: Duration = Duration::from_secs(10);
 
@@ -29,6 +31,7 @@ pub(crate) enum Pace {
 pub(crate) struct Plan {
     pub(crate) pace: Pace,
     pub(crate) during: Duration,
+    pub(crate) warm_up: Duration,
     pub(crate) connections: usize,
     pub(crate) body_bytes: usize,
     /// Deliveries that each event comes to, where all destinations are well.
@@ -41,7 +44,8 @@ impl Plan {
     pub(crate) fn new(pace: Pace, during: Duration, doors: usize) -> Self {
         let choice: Choice =
             Arc::new(move |number| Chosen { door: number as usize % doors, of_type: 0, arrives: true });
-        Self { pace, during, connections: 64, body_bytes: 1024, fan_out: 1, choice }
+        let warm_up = if doors == 1 { WARM_UP } else { WARM_UP_MANY };
+        Self { pace, during, warm_up, connections: 64, body_bytes: 1024, fan_out: 1, choice }
     }
 }
 
@@ -80,7 +84,7 @@ impl Bench {
             Pace::Closed => load.closed(during).await,
             Pace::Open(per_second) => load.open(per_second, during).await,
         };
-        pass(WARM_UP).await;
+        pass(plan.warm_up).await;
         self.settle(plan.fan_out).await;
         subject.meter.forget_peaks();
         let before = subject.meter.read().await;

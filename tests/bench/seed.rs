@@ -60,7 +60,7 @@ pub(crate) async fn destinations(
     }
 }
 
-/// So many events that wait to be delivered, in turn by each subscription that there is; their numbers begin at `first`.
+/// So many events that wait to be delivered, in turn by every second subscription that there is; their numbers begin at `first`.
 pub(crate) async fn backlog(storage: Storage, database: &Database, count: u32, first: u32) {
     let (before, after) = body::halves(1024);
     let mut text = String::new();
@@ -95,7 +95,7 @@ pub(crate) async fn backlog(storage: Storage, database: &Database, count: u32, f
         };
         let of = format!(
             "{series} JOIN (SELECT row_number() OVER (ORDER BY id) - 1 AS place, tenant_id, id, destination_id FROM subscription) s
-            ON s.place = g.n % (SELECT count(*) FROM subscription)"
+            ON s.place = 1 + 2 * (g.n % (SELECT count(*) / 2 FROM subscription))"
         );
         write!(
             text,

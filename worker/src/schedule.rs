@@ -162,6 +162,8 @@ pub(crate) struct Schedule {
     tests_in_flight: Tally,
     /// Changes that nobody has begun to write.
     writes: VecDeque<Write>,
+    /// Rows that are only parked: what came of others goes first.
+    parks: VecDeque<Write>,
     /// One of them keeps a line waiting.
     waited_for: bool,
     /// Acknowledgements so far, and up to which of them the database has them on disk.
@@ -205,6 +207,7 @@ impl Schedule {
             tests: Round::default(),
             tests_in_flight: Tally::default(),
             writes: VecDeque::new(),
+            parks: VecDeque::new(),
             waited_for: false,
             stamp: 0,
             durable: 0,

@@ -27,7 +27,7 @@ impl Owner {
         if self.state.reader.is_idle(now) {
             return;
         }
-        if !self.state.schedule.has_room() || now < self.state.not_before {
+        if !self.state.schedule.has_room() || self.state.schedule.parks_enough() || now < self.state.not_before {
             self.state.reader.postpone(now);
             return;
         }

@@ -79,6 +79,7 @@ impl Schedule {
         self.tests.retain(|(due, _)| due.shard != shard);
         self.held_since.remove(&shard);
         self.writes.retain(|write| write.row.shard != shard);
+        self.parks.retain(|write| write.row.shard != shard);
         self.draining.remove(&shard);
     }
 }

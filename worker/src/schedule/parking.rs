@@ -31,7 +31,7 @@ impl Schedule {
             }
         }
         self.hunger(due.destination_id);
-        self.writes.push_back(Write { row: row(due, epoch), change: Change::Park, command: None });
+        self.parks.push_back(Write { row: row(due, epoch), change: Change::Park, command: None });
         self.place(due, Place::Writing { park: Some(park) });
     }
 

@@ -8,6 +8,9 @@ use super::policy::Ordering;
 use super::tickets::Ticket;
 use super::{Known, Place, Schedule};
 
+/// Rows that wait to be parked, beyond which nothing is read: some batches.
+const PARKS: usize = if cfg!(test) { 8 } else { 1_024 };
+
 impl Schedule {
     pub(super) fn settle(&mut self, id: DeliveryId, change: Change, row: Row) {
         if let Some(known) = self.known.get_mut(&id) {
@@ -22,7 +25,8 @@ impl Schedule {
     pub(crate) fn writes(&mut self, most: usize) -> Vec<Write> {
         let many = self.writes.len().min(most);
         self.waited_for &= many < self.writes.len();
-        self.writes.drain(..many).collect()
+        let parks = self.parks.len().min(most - many);
+        self.writes.drain(..many).chain(self.parks.drain(..parks)).collect()
     }
 
     /// Somebody stands in line until one of them is written (rule F).
@@ -30,19 +34,28 @@ impl Schedule {
         self.waited_for
     }
 
-    /// How many changes wait to be written.
+    /// How many outcomes wait to be written.
     pub(crate) fn unwritten_count(&self) -> usize {
         self.writes.len()
     }
 
+    /// Whether so many rows wait to be parked that no more should be read: what comes due faster than it can be parked stays
+    /// where it is.
+    pub(crate) fn parks_enough(&self) -> bool {
+        self.parks.len() >= PARKS
+    }
+
     /// Whether changes wait to be written.
     pub(crate) fn has_writes(&self) -> bool {
-        !self.writes.is_empty()
+        !self.writes.is_empty() || !self.parks.is_empty()
     }
 
     /// Changes that could not be written stand first in line again.
     pub(crate) fn unwritten(&mut self, batch: Vec<Write>) {
-        batch.into_iter().rev().for_each(|write| self.writes.push_front(write));
+        for write in batch.into_iter().rev() {
+            let is_park = matches!(write.change, Change::Park) && write.command.is_none();
+            if is_park { &mut self.parks } else { &mut self.writes }.push_front(write);
+        }
     }
 
     /// A batch was acknowledged. What was fenced is returned: it is kept until a renewal says whose the shard is (rule R).
