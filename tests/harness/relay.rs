@@ -243,8 +243,11 @@ impl Plan {
             Some(time_ms) => Clock::beginning_at(&directory, time_ms),
             None => Clock::in_directory(&directory),
         };
+        if self.database.is_postgres() {
+            run_migration(self.timed(settings_of(Program::Hookyard, &self.database, &clock)), &self.database).await;
+        }
         let (apis, workers) =
-            if self.database.is_postgres() && !self.together { self.separate(&clock).await } else { self.one(&clock) };
+            if self.database.is_postgres() && !self.together { self.separate(&clock) } else { self.one(&clock) };
         let relay = Relay { clock, database: self.database, apis, workers };
         for process in relay.processes() {
             process.ready().await;
@@ -261,8 +264,7 @@ impl Plan {
         (vec![process.clone()], std::iter::once(process).chain(beside).collect())
     }
 
-    async fn separate(&self, clock: &Clock) -> (Vec<Process>, Vec<Process>) {
-        run_migration(self.timed(settings_of(Program::Hookyard, &self.database, clock)), &self.database).await;
+    fn separate(&self, clock: &Clock) -> (Vec<Process>, Vec<Process>) {
         let directory = self.database.directory();
         let spawn = |program, number| {
             Process::spawn(
