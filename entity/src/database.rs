@@ -278,8 +278,9 @@ fn quiet(mut options: ConnectOptions) -> ConnectOptions {
 
 /// Statements that a connection keeps prepared: the hot ones come in several sizes.
 const PREPARED: usize = 256;
-/// Pages that a connection keeps in memory, in KiB, and those of the log before it is folded into the file.
+/// What a connection keeps of the file in memory: less than nought, it is in KiB.
 const CACHE: &str = "-16384";
+/// Pages in the log at which a commit folds it into the file itself: 64 MB. Until then `Database::fold` does.
 const LOG_PAGES: &str = "16000";
 
 fn pragmas(options: SqliteConnectOptions) -> SqliteConnectOptions {
