@@ -66,7 +66,7 @@ impl Api {
     ) -> Result<Self, BadSetting> {
         let unusable = |error| bad_setting("HOOKYARD_LISTEN", error);
         let door = Door::open(&settings.listener).await?;
-        let listener = TcpListener::bind(settings.listen).await.map_err(unusable)?;
+        let listener = server::listen(settings.listen).map_err(unusable)?;
         let address = listener.local_addr().map_err(unusable)?;
         let public_url = public_url(settings, &origin(&door.scheme(), address));
         let own = Url::parse(&public_url).ok().as_ref().and_then(OwnAddress::of);

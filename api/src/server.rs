@@ -1,6 +1,7 @@
 //! The accept loop. poem's own has no time limit on headers, no cap on connections, and spins when file descriptors run
 //! out; this one drives the same endpoint from hyper.
 
+use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -8,7 +9,7 @@ use std::time::{Duration, Instant};
 use poem::http::uri::Scheme;
 use poem::{Endpoint, Response};
 use relay::process::BadSetting;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -28,6 +29,9 @@ use tls::{Files, Tls};
 
 /// Open connections, or half of the descriptors that the process may have; the next one waits in the system's line.
 const CONNECTIONS: usize = 10_000;
+/// How many may wait in the system's line, which Linux shortens to `net.core.somaxconn` (4,096). With tokio's 128 a burst
+/// of connections is turned away, and each of them tries again only after a second.
+const WAITING: u32 = 4096;
 /// After a failed accept: a pause instead of a busy loop.
 const BREATH: Duration = Duration::from_millis(100);
 /// It fails on until there are descriptors again, and so often is enough to read it.
@@ -60,6 +64,18 @@ impl Door {
     pub const fn scheme(&self) -> Scheme {
         if self.tls.is_some() { Scheme::HTTPS } else { Scheme::HTTP }
     }
+}
+
+/// Listens, with a line that is long enough for bursts.
+///
+/// # Errors
+/// When the address cannot be had.
+pub fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    // A restart finds connections of the last process that still fade away.
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(WAITING)
 }
 
 /// Serves until `stop`; then lets requests that run end.
@@ -112,7 +128,7 @@ where
 async fn accept(
     listener: &TcpListener,
     places: &Arc<Semaphore>,
-) -> std::io::Result<(TcpStream, SocketAddr, OwnedSemaphorePermit)> {
+) -> io::Result<(TcpStream, SocketAddr, OwnedSemaphorePermit)> {
     let place = Arc::clone(places).acquire_owned().await.expect("the semaphore is never closed");
     let (stream, peer) = listener.accept().await?;
     Ok((stream, peer, place))
