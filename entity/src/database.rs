@@ -42,8 +42,10 @@ const PING_AFTER: Duration = Duration::from_secs(30);
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The relay's own statements are the same again and again, and planning one costs as much as running it: once is enough.
-/// People's searches are not, and are planned for what they ask.
-const PLANNED_ONCE: (&str, &str) = ("plan_cache_mode", "force_generic_plan");
+/// People's searches are not, and are planned for what they ask. A plan is kept while its tables grow from nothing to
+/// millions of rows, so it must not rest on how small they were: no table is read from its beginning to its end.
+const PLANNED_ONCE: [(&str, &str); 3] =
+    [("plan_cache_mode", "force_generic_plan"), ("enable_seqscan", "off"), ("jit", "off")];
 
 /// How many connections each pool may hold on PostgreSQL. Small, since every statement is short.
 const READERS: u32 = 4;
@@ -71,14 +73,14 @@ impl Database {
             });
         }
         reach(url).await?;
-        let planned = |options: PgConnectOptions| options.options([PLANNED_ONCE]);
-        let asynchronous = |options: PgConnectOptions| options.options([PLANNED_ONCE, ("synchronous_commit", "off")]);
+        let planned = |options: PgConnectOptions| options.options(PLANNED_ONCE);
+        let asynchronous = move |options| planned(options).options([("synchronous_commit", "off")]);
         let finish = postgres(url, FINISHERS).map_sqlx_postgres_opts(asynchronous).clone();
-
+        let steady = postgres(url, READERS).map_sqlx_postgres_opts(planned).clone();
         let write = postgres(url, WRITERS).map_sqlx_postgres_opts(planned).clone();
         Ok(Self {
             read: sea_orm::Database::connect(postgres(url, READERS)).await?,
-            steady: sea_orm::Database::connect(postgres(url, READERS)).await?,
+            steady: sea_orm::Database::connect(steady).await?,
             write: sea_orm::Database::connect(write).await?,
             finish: sea_orm::Database::connect(finish).await?,
             lease: sea_orm::Database::connect(postgres(url, 1)).await?,

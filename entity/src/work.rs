@@ -97,8 +97,9 @@ const COLUMNS: &str =
     "e.id, e.source_id, e.event_type, e.derived_type, e.external_id, e.request_id, e.query, e.attributes,
     e.test, e.hops, y.headers, y.body";
 
-/// The events of these deliveries; one whose payload has expired is missing. The smallest and largest id stand in the
-/// statement by themselves, so that PostgreSQL opens only the days between them.
+/// The events of these deliveries; one whose payload has expired is missing. PostgreSQL looks each of them up by itself,
+/// which `LIMIT 1` leaves no doubt about: as a plain join it may take them for so few of the newest that it reads all of
+/// those. The smallest and largest id stand in the statement so that only the days between them are opened.
 pub async fn read(db: &Database, keys: &[(TenantId, EventId)]) -> Result<HashMap<EventId, Work>, DbErr> {
     let (Some(lowest), Some(highest)) =
         (keys.iter().map(|(_, event)| event.uuid()).min(), keys.iter().map(|(_, event)| event.uuid()).max())
@@ -110,8 +111,10 @@ pub async fn read(db: &Database, keys: &[(TenantId, EventId)]) -> Result<HashMap
     }
     let text = format!(
         "SELECT {COLUMNS} FROM unnest($1::uuid[], $2::uuid[]) x(tenant_id, id)
-        JOIN event e ON e.tenant_id = x.tenant_id AND e.id = x.id AND e.id >= $3 AND e.id <= $4
-        JOIN payload y ON y.tenant_id = x.tenant_id AND y.event_id = x.id AND y.event_id >= $3 AND y.event_id <= $4"
+        CROSS JOIN LATERAL (SELECT * FROM event e
+            WHERE e.tenant_id = x.tenant_id AND e.id = x.id AND e.id >= $3 AND e.id <= $4 LIMIT 1) e
+        CROSS JOIN LATERAL (SELECT headers, body FROM payload y
+            WHERE y.tenant_id = x.tenant_id AND y.event_id = x.id AND y.event_id >= $3 AND y.event_id <= $4 LIMIT 1) y"
     );
     let array = |values: Vec<Value>| Value::Array(ArrayType::Uuid, Some(Box::new(values)));
     let values: [Value; 4] = [
