@@ -1,5 +1,6 @@
 //! How far each shard was read, and when to look again. The cursor is only a hint: a row may become visible after one
-//! that is due later, so what was just passed is read again, first often, then all of it now and then.
+//! that is due later, so what was just passed is read again, first often, then all of it now and then. And a backlog keeps
+//! no newcomer waiting: while it is read, whoever rings has the newest rows looked for as well.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -14,6 +15,8 @@ const OVERLAP_MS: i64 = 50;
 /// And every second one begins so long before the present.
 const RECENT_MS: i64 = 5_000;
 const RECENT_EVERY: Duration = Duration::from_secs(1);
+/// A tail that is so far behind the present keeps whoever rings waiting.
+const BEHIND_MS: i64 = 200;
 /// And every half minute one begins at the beginning.
 const ALL_EVERY: Duration = Duration::from_secs(30);
 /// Between two looks when the last one found something, and the longest when none does.
@@ -40,8 +43,18 @@ pub(crate) struct Page {
 enum Series {
     /// From the cursors on.
     Tail,
-    /// A sweep.
+    /// The newest rows.
+    Recent,
+    /// Everything.
     Sweep,
+}
+
+/// What may be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Depth {
+    All,
+    /// Not the backlog.
+    Newest,
 }
 
 #[derive(Debug)]
@@ -57,7 +70,12 @@ pub(crate) struct Reader {
     not_before: Instant,
     /// The shards that had more than a page, and from where to go on.
     more: Vec<(i16, Cursor)>,
-    /// What is left of a sweep.
+    /// Somebody rang while there was more.
+    rung: bool,
+    /// How far the newest rows were read.
+    newest: HashMap<i16, Cursor>,
+    /// What is left of the newest rows, and of a sweep.
+    recent: Vec<(i16, Cursor)>,
     sweep: Vec<(i16, Cursor)>,
     last: Series,
     look_at: Instant,
@@ -75,6 +93,9 @@ impl Reader {
             began_at: now,
             not_before: now,
             more: Vec::new(),
+            rung: false,
+            newest: HashMap::new(),
+            recent: Vec::new(),
             sweep: Vec::new(),
             last: Series::Sweep,
             look_at: now,
@@ -96,7 +117,7 @@ impl Reader {
             return true;
         }
         let is_due = [self.look_at, self.recent_at + RECENT_EVERY, self.all_at + ALL_EVERY].iter().any(|at| now >= *at);
-        !is_due && self.more.is_empty() && self.sweep.is_empty()
+        !is_due && [&self.more, &self.recent, &self.sweep].iter().all(|left| left.is_empty())
     }
 
     /// Something may be due, while so many attempts are under way.
@@ -105,6 +126,7 @@ impl Reader {
         self.look_at = now.max(self.not_before);
         self.delay = SOON;
         self.again = self.reading;
+        self.rung = true;
     }
 
     /// A shard was acquired: what is there is read from the beginning.
@@ -115,8 +137,10 @@ impl Reader {
 
     pub(crate) fn forget(&mut self, shard: i16) {
         self.cursors.remove(&shard);
-        self.more.retain(|(other, _)| *other != shard);
-        self.sweep.retain(|(other, _)| *other != shard);
+        self.newest.remove(&shard);
+        for left in [&mut self.more, &mut self.recent, &mut self.sweep] {
+            left.retain(|(other, _)| *other != shard);
+        }
     }
 
     /// Whether nothing of the shard was read yet.
@@ -126,22 +150,30 @@ impl Reader {
 
     /// The next page of these shards, if it is time and none is under way. `present`: milliseconds since 1970.
     ///
-    /// A sweep and the tail take turns, and a page of the tail asks every shard: a long backlog in one of them keeps
-    /// nobody else waiting.
-    pub(crate) fn next(&mut self, (now, present): (Instant, i64), shards: &[i16], tickets: &Tickets) -> Option<Page> {
+    /// The series take turns, and a page of the tail asks every shard: a long backlog in one of them keeps nobody else
+    /// waiting.
+    pub(crate) fn next(
+        &mut self,
+        (now, present): (Instant, i64),
+        shards: &[i16],
+        depth: Depth,
+        tickets: &Tickets,
+    ) -> Option<Page> {
         if self.reading || shards.is_empty() {
             self.postpone(now);
             return None;
         }
-        self.begin_sweep(now, present, shards);
-        let tail_is_due = now >= self.look_at || !self.more.is_empty();
-        let series = match (tail_is_due, self.sweep.is_empty(), self.last) {
-            (true, true, _) | (true, false, Series::Sweep) => Series::Tail,
-            (_, false, _) => Series::Sweep,
-            (false, true, _) => return None,
+        self.begin_sweep(now, shards);
+        self.begin_recent((now, present), shards, depth);
+        let Some(series) = self.turn(now, depth) else {
+            if depth == Depth::Newest {
+                self.postpone(now);
+            }
+            return None;
         };
         let cursors = match series {
             Series::Tail => self.tail(shards),
+            Series::Recent => std::mem::take(&mut self.recent),
             Series::Sweep => std::mem::take(&mut self.sweep),
         };
         (self.reading, self.again, self.last, self.began_at) = (true, false, series, now);
@@ -153,22 +185,56 @@ impl Reader {
         self.look_at = self.look_at.max(now + SOON * 2);
     }
 
-    fn begin_sweep(&mut self, now: Instant, present: i64, shards: &[i16]) {
-        let from = if now >= self.all_at + ALL_EVERY {
-            (self.all_at, self.recent_at) = (now, now);
-            i64::MIN
-        } else if now >= self.recent_at + RECENT_EVERY && self.sweep.is_empty() {
+    /// Whose turn it is, of those that have something to read.
+    fn turn(&self, now: Instant, depth: Depth) -> Option<Series> {
+        let is_wanted = |series: &Series| match series {
+            Series::Tail => depth == Depth::All && (now >= self.look_at || !self.more.is_empty()),
+            Series::Recent => !self.recent.is_empty(),
+            Series::Sweep => depth == Depth::All && !self.sweep.is_empty(),
+        };
+        let turns = match self.last {
+            Series::Recent => [Series::Tail, Series::Sweep, Series::Recent],
+            Series::Tail => [Series::Sweep, Series::Recent, Series::Tail],
+            Series::Sweep => [Series::Recent, Series::Tail, Series::Sweep],
+        };
+        turns.into_iter().find(is_wanted)
+    }
+
+    fn begin_sweep(&mut self, now: Instant, shards: &[i16]) {
+        if now >= self.all_at + ALL_EVERY {
+            self.all_at = now;
+            self.sweep = shards.iter().map(|shard| (*shard, Cursor::from(i64::MIN))).collect();
+        }
+    }
+
+    /// Every second from a while ago on; and where somebody rang whom the tail will not reach soon, from where the newest
+    /// rows were last read.
+    fn begin_recent(&mut self, (now, present): (Instant, i64), shards: &[i16], depth: Depth) {
+        if !self.recent.is_empty() {
+            return;
+        }
+        let a_while_ago = present - RECENT_MS;
+        let is_behind = depth == Depth::Newest || self.more.iter().any(|(_, at)| at.due_at < present - BEHIND_MS);
+        let begins = |shard: &i16| (*shard, Cursor::from(a_while_ago));
+        let goes_on = |shard: &i16| {
+            let read = self.newest.get(shard).map_or(a_while_ago, |cursor| cursor.due_at - OVERLAP_MS);
+            (*shard, Cursor::from(read.max(a_while_ago)))
+        };
+        if now >= self.recent_at + RECENT_EVERY {
             self.recent_at = now;
-            present - RECENT_MS
+            self.recent = shards.iter().map(begins).collect();
+        } else if self.rung && is_behind && now >= self.not_before {
+            self.recent = shards.iter().map(goes_on).collect();
         } else {
             return;
-        };
-        self.sweep = shards.iter().map(|shard| (*shard, Cursor::from(from))).collect();
+        }
+        self.rung = false;
     }
 
     /// Where each shard is read on: right behind the last page where there was more, a little before the cursor where
     /// there was not.
     fn tail(&mut self, shards: &[i16]) -> Vec<(i16, Cursor)> {
+        self.rung &= !self.more.is_empty();
         let more: HashMap<i16, Cursor> = std::mem::take(&mut self.more).into_iter().collect();
         let overlapping = |shard| match self.cursors.get(shard).copied().flatten() {
             Some(cursor) => Cursor::from(cursor.due_at - OVERLAP_MS),
@@ -194,6 +260,12 @@ impl Reader {
                 found_new |= seen > *cursor;
                 *cursor = seen.max(*cursor).or(Some(Cursor::from(i64::MIN + OVERLAP_MS)));
             }
+            if page.series == Series::Recent
+                && let Some(seen) = seen
+            {
+                let newest = self.newest.entry(*shard).or_insert(seen);
+                *newest = seen.max(*newest);
+            }
         }
         let full = last.iter().filter(|(_, (count, _))| *count == PAGE);
         let more: Vec<_> = full.map(|(shard, (_, at))| (*shard, *at)).collect();
@@ -203,6 +275,7 @@ impl Reader {
                 self.look_at = if self.again { now.max(self.not_before) } else { now + self.delay };
             }
             Series::Tail => (self.look_at, self.more) = (now, more),
+            Series::Recent => self.recent = more,
             Series::Sweep => self.sweep = more,
         }
     }
@@ -210,7 +283,9 @@ impl Reader {
     /// A page could not be read: the series ends.
     pub(crate) fn failed(&mut self, now: Instant) {
         self.reading = false;
-        (self.more, self.sweep) = (Vec::new(), Vec::new());
+        for left in [&mut self.more, &mut self.recent, &mut self.sweep] {
+            left.clear();
+        }
         self.look_at = now + LATE;
     }
 }
@@ -247,7 +322,7 @@ mod tests {
         let mut reader = Reader::new(now);
         [1, 2].iter().for_each(|shard| reader.restart(*shard));
         let now = now + SOON;
-        let page = reader.next((now, 1_000), &[1, 2], &tickets).unwrap();
+        let page = reader.next((now, 1_000), &[1, 2], Depth::All, &tickets).unwrap();
         reader.read(now, &page, &[]);
         (reader, tickets, now)
     }
@@ -257,11 +332,11 @@ mod tests {
         let (mut reader, tickets, now) = reader();
         let now = now + AGAIN;
         reader.hurry(now, 0);
-        let page = reader.next((now, 1_000), &[1, 2], &tickets).unwrap();
+        let page = reader.next((now, 1_000), &[1, 2], Depth::All, &tickets).unwrap();
         reader.read(now, &page, &[due(1, 900)]);
         let now = now + AGAIN;
         reader.hurry(now, 0);
-        let page = reader.next((now, 1_000), &[1, 2], &tickets).unwrap();
+        let page = reader.next((now, 1_000), &[1, 2], Depth::All, &tickets).unwrap();
         assert_eq!(page.cursors[0], (1, Cursor::from(900 - OVERLAP_MS)));
     }
 
@@ -270,24 +345,67 @@ mod tests {
         let (mut reader, tickets, now) = reader();
         let now = now + AGAIN;
         reader.hurry(now, 0);
-        let page = reader.next((now, 1_000), &[1, 2], &tickets).unwrap();
+        let page = reader.next((now, 1_000), &[1, 2], Depth::All, &tickets).unwrap();
         let backlog: Vec<Due> = (1..=64).map(|at| due(1, at)).collect();
         assert_eq!(backlog.len(), PAGE);
         reader.read(now, &page, &backlog);
-        let page = reader.next((now, 1_000), &[1, 2], &tickets).unwrap();
+        let page = reader.next((now, 1_000), &[1, 2], Depth::All, &tickets).unwrap();
         assert_eq!(page.cursors[0], (1, Cursor::after(&due(1, 64))));
         assert_eq!(page.cursors[1].0, 2);
     }
 
     #[test]
-    fn a_sweep_comes_every_second_and_takes_turns_with_the_tail() {
+    fn the_newest_rows_are_read_every_second_in_turn_with_the_tail() {
         let (mut reader, tickets, now) = reader();
         let later = now + RECENT_EVERY;
-        let first = reader.next((later, 9_000), &[1], &tickets).unwrap();
+        let first = reader.next((later, 9_000), &[1], Depth::All, &tickets).unwrap();
         reader.read(later, &first, &[]);
-        let second = reader.next((later, 9_000), &[1], &tickets).unwrap();
-        assert_eq!((first.series, second.series), (Series::Sweep, Series::Tail));
+        let second = reader.next((later, 9_000), &[1], Depth::All, &tickets).unwrap();
+        assert_eq!((first.series, second.series), (Series::Recent, Series::Tail));
         assert_eq!(first.cursors, [(1, Cursor::from(9_000 - RECENT_MS))]);
+    }
+
+    #[test]
+    fn who_rings_behind_a_backlog_has_the_newest_rows_read_in_turn_with_it() {
+        let (mut reader, tickets, now) = reader();
+        let backlog = |from: i64| (from..).take(PAGE).map(|at| due(1, at)).collect::<Vec<Due>>();
+        let mut now = now + AGAIN;
+        let mut ring = |reader: &mut Reader, rows: &[Due]| {
+            now += AGAIN_BUSY;
+            reader.hurry(now, BUSY);
+            let page = reader.next((now, 90_000), &[1], Depth::All, &tickets).unwrap();
+            reader.read(now, &page, rows);
+            (page.series, page.cursors[0].1)
+        };
+        assert_eq!(ring(&mut reader, &backlog(1)).0, Series::Tail);
+        assert_eq!(ring(&mut reader, &[due(1, 89_900)]), (Series::Recent, Cursor::from(90_000 - RECENT_MS)));
+        assert_eq!(ring(&mut reader, &backlog(100)), (Series::Tail, Cursor::after(&due(1, 64))));
+        assert_eq!(ring(&mut reader, &[]), (Series::Recent, Cursor::from(89_900 - OVERLAP_MS)));
+        assert_eq!(ring(&mut reader, &[]).0, Series::Tail);
+        assert_eq!(ring(&mut reader, &[]).0, Series::Recent, "for whoever rang before that");
+        assert_eq!([ring(&mut reader, &[]).0, ring(&mut reader, &[]).0], [Series::Tail; 2], "nothing stands before it");
+    }
+
+    #[test]
+    fn where_no_more_of_the_backlog_is_wanted_the_newest_rows_are_read_still() {
+        let (mut reader, tickets, now) = reader();
+        let (now, later) = (now + AGAIN_BUSY, now + ALL_EVERY);
+        assert!(reader.next((now, 90_000), &[1], Depth::Newest, &tickets).is_none());
+        reader.hurry(now, 0);
+        let page = reader.next((now, 90_000), &[1], Depth::Newest, &tickets).unwrap();
+        assert_eq!(page.series, Series::Recent);
+        reader.read(now, &page, &[]);
+        let page = reader.next((later, 120_000), &[1], Depth::Newest, &tickets).unwrap();
+        assert_eq!(page.series, Series::Recent);
+        reader.read(later, &page, &[]);
+        assert!(reader.next((later, 120_000), &[1], Depth::Newest, &tickets).is_none());
+        let later = later + SOON * 2;
+        let series = [(); 2].map(|()| {
+            let page = reader.next((later, 120_000), &[1], Depth::All, &tickets).unwrap();
+            reader.read(later, &page, &[]);
+            page.series
+        });
+        assert_eq!(series, [Series::Tail, Series::Sweep], "what was not wanted then");
     }
 
     #[test]
@@ -296,7 +414,7 @@ mod tests {
             let (mut reader, tickets, now) = reader();
             let began = now + AGAIN_BUSY;
             reader.hurry(began, in_flight);
-            let page = reader.next((began, 1_000), &[1, 2], &tickets).unwrap();
+            let page = reader.next((began, 1_000), &[1, 2], Depth::All, &tickets).unwrap();
             reader.hurry(began, in_flight);
             reader.read(began, &page, &[]);
             assert_eq!(reader.next_look(), began + pause);
@@ -308,7 +426,7 @@ mod tests {
         let (mut reader, tickets, now) = reader();
         let now = now + AGAIN;
         reader.hurry(now, 0);
-        assert!(reader.next((now, 1_000), &[1], &tickets).is_some());
-        assert!(reader.next((now, 1_000), &[1], &tickets).is_none());
+        assert!(reader.next((now, 1_000), &[1], Depth::All, &tickets).is_some());
+        assert!(reader.next((now, 1_000), &[1], Depth::All, &tickets).is_none());
     }
 }

@@ -134,11 +134,15 @@ impl Writer {
         let mut parts = vec![batch];
         while let Some(mut part) = parts.pop() {
             part.retain(|waiting| !waiting.caller.answer.is_closed() || key_of(&waiting.event).is_some());
-            let (events, callers): (Vec<_>, Vec<_>) =
+            let (mut events, callers): (Vec<_>, Vec<_>) =
                 part.into_iter().map(|waiting| (waiting.event, waiting.caller)).unzip();
             if events.is_empty() {
                 continue;
             }
+            // Nothing is due before it is there: whoever reads what is due looks back only a little.
+            let now = self.clock.now();
+            let deliveries = events.iter_mut().flat_map(|event| &mut event.deliveries);
+            deliveries.for_each(|delivery| delivery.due_at = delivery.due_at.max(now));
             let committed = self.try_commit(&events).await;
             let answers: Vec<Answer> = match &committed {
                 Ok((ingested, _)) => {

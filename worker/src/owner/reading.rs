@@ -11,7 +11,7 @@ use tokio::time::Instant;
 
 use super::{BREATH, Message, Owner, fault};
 use crate::handed::Handed;
-use crate::reader::Page;
+use crate::reader::{Depth, Page};
 use crate::schedule::lanes::Wanted;
 use crate::schedule::parked::Kind;
 use crate::schedule::tickets::Ticket;
@@ -27,7 +27,7 @@ impl Owner {
         if self.state.reader.is_idle(now) {
             return;
         }
-        if !self.state.schedule.has_room() || self.state.schedule.parks_enough() || now < self.state.not_before {
+        if !self.state.schedule.has_room() || now < self.state.not_before {
             self.state.reader.postpone(now);
             return;
         }
@@ -39,8 +39,9 @@ impl Owner {
             .filter(|shard| !self.state.reader.is_new(*shard) || running.get(shard).is_none_or(|count| *count == 0))
             .collect();
         let present = self.clock.now();
+        let depth = if self.state.schedule.parks_enough() { Depth::Newest } else { Depth::All };
         let tickets = &self.state.schedule.tickets;
-        let Some(mut page) = self.state.reader.next((now, present), &shards, tickets) else { return };
+        let Some(mut page) = self.state.reader.next((now, present), &shards, depth, tickets) else { return };
         page.epochs = self.leases.held().iter().map(|lease| (lease.shard, lease.epoch)).collect();
         let (db, outbox) = (self.db.clone(), self.outbox.clone());
         self.tracker.spawn(async move {
