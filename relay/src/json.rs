@@ -222,9 +222,14 @@ impl<'b, 'f> Walk<'b, 'f> {
 
     fn pass_text(&mut self) {
         self.at += 1;
-        while let Some(byte) = self.byte() {
-            self.at += if byte == b'\\' { 2 } else { 1 };
-            if byte == b'"' {
+        while let Some(text) = self.json.as_bytes().get(self.at..) {
+            let Some(length) = memchr::memchr2(b'"', b'\\', text) else {
+                self.at = self.json.len();
+                return;
+            };
+            let ends = text[length] == b'"';
+            self.at += length + if ends { 1 } else { 2 };
+            if ends {
                 return;
             }
         }
