@@ -20,7 +20,7 @@ const CONNECT: Duration = Duration::from_secs(5);
 
 /// Idle connections kept to one host, at which many destinations may live. [`super::warm`] says who may have how many; this
 /// is only the bound that the client knows.
-pub(super) const MAX_IDLE: usize = 128;
+pub(super) const MAX_IDLE: usize = 512;
 
 /// Shorter than what common servers and load balancers keep open, so that few requests meet a closing connection.
 pub(super) const IDLE: Duration = Duration::from_secs(20);
