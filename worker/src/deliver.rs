@@ -21,6 +21,7 @@ use relay::stored;
 mod exchange;
 mod wanted;
 
+use crate::launch::{Launch, Launches};
 use crate::lease::Leases;
 use crate::opened::OpenedCache;
 use crate::outcome::{self, Judged, Next, Unanswered};
@@ -36,6 +37,7 @@ pub(crate) struct Sender {
     pub(crate) keyring: Arc<Keyring>,
     pub(crate) egress: Arc<Egress>,
     pub(crate) leases: Arc<Leases>,
+    pub(crate) launches: Arc<Launches>,
     pub(crate) clock: Clock,
     pub(crate) opened: OpenedCache,
     pub(crate) tokens: Tokens,
@@ -76,6 +78,7 @@ const LONGEST_ERROR: usize = 500;
 /// An attempt that is about to be made.
 struct Errand<'a> {
     start: &'a Start,
+    launch: Arc<Launch>,
     work: &'a Work,
     destination: Arc<destination::Model>,
     opened: Arc<Opened>,
@@ -85,8 +88,8 @@ struct Errand<'a> {
 
 impl Sender {
     /// Makes one attempt. `work` is None where the payload has expired.
-    pub(crate) async fn attempt(&self, start: &Start, work: Option<&Work>) -> Ended {
-        match self.prepare(start, work).await {
+    pub(crate) async fn attempt(&self, start: &Start, launch: Arc<Launch>, work: Option<&Work>) -> Ended {
+        match self.prepare(start, launch, work).await {
             Ok(errand) => self.send(&errand).await,
             Err(Unsent::Ended(ended)) => ended,
             Err(Unsent::Fault(fault)) => {
@@ -104,7 +107,12 @@ impl Sender {
     }
 
     /// Rule C: on configuration that is at most 1 s old. Rule L: what has nowhere to go ends with the reason.
-    async fn prepare<'a>(&self, start: &'a Start, work: Option<&'a Work>) -> Result<Errand<'a>, Unsent> {
+    async fn prepare<'a>(
+        &self,
+        start: &'a Start,
+        launch: Arc<Launch>,
+        work: Option<&'a Work>,
+    ) -> Result<Errand<'a>, Unsent> {
         let due = &start.due;
         let found =
             self.configuration.destination(due.tenant_id, due.destination_id).await.map_err(Fault::Configuration)?;
@@ -123,7 +131,7 @@ impl Sender {
         let opened = self.opened.of(&self.keyring, &destination);
         let opened = opened.map_err(|error| Fault::Unopened(due.destination_id, error))?;
         let passed_on = self.passed_on(due, work).await?;
-        Ok(Errand { start, work, destination, opened, passed_on })
+        Ok(Errand { start, launch, work, destination, opened, passed_on })
     }
 
     /// Which of the provider's headers go along; none once the source is gone.

@@ -16,6 +16,7 @@ use uuid::Uuid;
 pub mod config;
 mod deliver;
 mod handed;
+mod launch;
 mod lease;
 mod opened;
 mod outcome;
@@ -97,6 +98,7 @@ fn owner(
         keyring: worker.keyring,
         egress: worker.egress,
         leases: Arc::clone(&leases),
+        launches: Arc::default(),
         clock: worker.clock.clone(),
         opened: opened::OpenedCache::default(),
         tokens: token::Tokens::new(worker.clock.clone()),

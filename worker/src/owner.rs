@@ -1,7 +1,7 @@
 //! The one task that decides for this worker's shards. It holds the schedule, and talks to everything that waits (the
 //! database, the destinations, the lease keeper) by messages, so that nothing it knows is ever shared.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
@@ -44,8 +44,7 @@ mod writing;
 /// What the owner hears.
 #[derive(Debug)]
 pub(crate) enum Message {
-    /// A shard is ours.
-    /// It was asked for at this boot time.
+    /// A shard is ours. It was asked for at this boot time.
     Acquired(Lease, Duration),
     /// A renewal said "not yours".
     Lost(Lease),
@@ -134,7 +133,7 @@ pub(crate) struct State {
     /// Bytes of bodies that were handed over and not heard of yet.
     on_the_way: Arc<AtomicUsize>,
     /// Attempts whose payloads are to be read, and reads under way.
-    unread: VecDeque<Start>,
+    unread: sending::Unread,
     fetching: usize,
     /// Rule E: attempts of a shard that have not ended, whoever owns it now.
     running: HashMap<i16, usize>,
@@ -171,7 +170,7 @@ impl State {
             reader: Reader::new(now),
             works: Works::default(),
             on_the_way: Arc::default(),
-            unread: VecDeque::new(),
+            unread: sending::Unread::default(),
             fetching: 0,
             running: HashMap::new(),
             aside: Vec::new(),
@@ -205,6 +204,7 @@ impl Owner {
                 Some(message) = self.inbox.recv() => self.hear(message),
                 changed = news.recv() => self.changed(&changed),
                 () = self.wake.rung() => self.hurry(),
+                () = self.sender.launches.fewer() => self.tell_the_time(),
                 () = stop.cancelled(), if !self.state.stopping => {
                     self.stop();
                     deadline = Some(Instant::now() + DRAIN);

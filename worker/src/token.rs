@@ -177,6 +177,7 @@ async fn fetch(asking: &Asking<'_>) -> Result<Answer, TokenError> {
         tls: None,
         timeout: FETCH_WITHIN.min(asking.within.saturating_sub(TO_TELL)),
         may_write: Arc::clone(&asking.may_write),
+        begun: None,
     };
     let why = match asking.egress.send(outgoing).await {
         Ok(response) => return Answer::read(&response).map_err(|why| NoToken::Denied(why).into()),

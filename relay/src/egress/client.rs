@@ -47,6 +47,8 @@ pub struct Outgoing {
     pub timeout: Duration,
     /// Whether the body may still be written: asked once, when the connection stands and before the first byte goes out.
     pub may_write: Arc<dyn Fn() -> bool + Send + Sync>,
+    /// Called when its turn has come on the threads of the requests: from then on it waits for strangers only.
+    pub begun: Option<Box<dyn FnOnce() + Send>>,
 }
 
 /// What came of a request that got no answer.
@@ -133,7 +135,8 @@ impl Egress {
 
 impl Inner {
     async fn answer(self: Arc<Self>, url: Url, request: Outgoing, until: Instant) -> Result<Response, SendError> {
-        let Outgoing { headers, body, tls, timeout, may_write, .. } = request;
+        let Outgoing { headers, body, tls, timeout, may_write, begun, .. } = request;
+        begun.into_iter().for_each(|say| say());
         let (client, _place) = self.client(&url, tls.as_ref(), timeout)?;
         let (body, closed) = fenced(body, may_write)?;
         let dialled = self.dial(&client, url, |client, url| client.post(url).headers(headers).body(body));

@@ -239,6 +239,7 @@ mod tests {
                 tls: Some(tls.clone()),
                 timeout: Duration::from_secs(10),
                 may_write: Arc::new(|| true),
+                begun: None,
             };
             let sent = egress.send(request).await;
             assert_eq!(sent.is_ok(), arrives, "{tls:?} {sent:?}");

@@ -39,6 +39,7 @@ impl Sender {
     /// The access token, where the destination wants one.
     async fn token(&self, errand: &Errand<'_>, began: Instant) -> Result<Option<Token>, Unanswered> {
         let Auth::OAuth2(client) = &errand.opened.auth else { return Ok(None) };
+        errand.launch.is_under_way();
         let asking =
             Asking { egress: &self.egress, client, within: left(errand, began), may_write: self.fence(errand) };
         match self.tokens.get(owner(errand), &asking).await {
@@ -58,6 +59,7 @@ impl Sender {
             span: relay::random::bytes(),
             passed_on: errand.passed_on.clone(),
         };
+        let launch = Arc::clone(&errand.launch);
         let token: Option<&SecretString> = token.map(|token| &token.value);
         let outgoing = Outgoing {
             url: errand.destination.url.clone(),
@@ -66,6 +68,7 @@ impl Sender {
             tls: errand.opened.tls.clone(),
             timeout: left(errand, began),
             may_write: self.fence(errand),
+            begun: Some(Box::new(move || launch.is_under_way())),
         };
         self.egress.send(outgoing).await
     }

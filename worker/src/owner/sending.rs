@@ -1,11 +1,13 @@
 //! What the owner starts, and what it hears of its end.
 
+use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 
 use entity::Database;
 use entity::shard::Lease;
 use entity::work::{self, Work};
+use relay::id::EventId;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
@@ -15,9 +17,20 @@ use crate::deliver::Sender;
 use crate::schedule::{Ended, Start};
 
 impl Owner {
+    /// What waits for its payload or for a processor has had its turn, and whoever comes next stands behind it: so few
+    /// wait there.
     pub(super) fn start(&mut self) {
-        let starts = self.state.schedule.start();
-        self.attempt(&starts);
+        loop {
+            let most = FETCH.saturating_sub(self.state.unread.events()).min(self.sender.launches.room());
+            if most == 0 {
+                break;
+            }
+            let starts = self.state.schedule.start(most);
+            if starts.is_empty() {
+                break;
+            }
+            self.attempt(&starts);
+        }
     }
 
     pub(super) fn attempt(&mut self, starts: &[Start]) {
@@ -25,7 +38,7 @@ impl Owner {
             *self.state.running.entry(start.due.shard).or_default() += 1;
             match self.state.works.take(start.due.event_id) {
                 Some(work) => attempt(&self.tracker, &self.sender, &self.outbox, *start, Some(work)),
-                None => self.state.unread.push_back(*start),
+                None => self.state.unread.push(*start),
             }
         }
         self.fetch();
@@ -33,9 +46,9 @@ impl Owner {
 
     /// Reads what attempts carry: while that is under way others gather, and are read together.
     pub(super) fn fetch(&mut self) {
-        while self.state.fetching < FETCHES && !self.state.unread.is_empty() {
+        while self.state.fetching < FETCHES && !self.state.unread.is_empty() && self.sender.launches.room() > 0 {
             self.state.fetching += 1;
-            let chunk = chunk(&mut self.state.unread);
+            let chunk = self.state.unread.chunk();
             let (db, sender, outbox) = (self.db.clone(), Arc::clone(&self.sender), self.outbox.clone());
             let tracker = self.tracker.clone();
             self.tracker.spawn(async move { fetch_and_attempt(&db, &sender, &outbox, &tracker, chunk).await });
@@ -64,18 +77,49 @@ impl Owner {
     }
 }
 
-/// The next attempts, of so many events at most as are read in one statement.
-fn chunk(unread: &mut VecDeque<Start>) -> Vec<Start> {
-    let mut events = HashSet::with_capacity(FETCH);
-    let mut chunk = Vec::new();
-    while let Some(next) = unread.front() {
-        if events.len() == FETCH && !events.contains(&next.due.event_id) {
-            break;
-        }
-        events.insert(next.due.event_id);
-        chunk.extend(unread.pop_front());
+/// Attempts whose payloads are to be read, in the order of their turns.
+#[derive(Debug, Default)]
+pub(super) struct Unread {
+    starts: VecDeque<Start>,
+    /// How many attempts each event has here.
+    of: HashMap<EventId, usize>,
+}
+
+impl Unread {
+    fn push(&mut self, start: Start) {
+        *self.of.entry(start.due.event_id).or_default() += 1;
+        self.starts.push_back(start);
     }
-    chunk
+
+    fn is_empty(&self) -> bool {
+        self.starts.is_empty()
+    }
+
+    /// Whose payloads are to be read.
+    fn events(&self) -> usize {
+        self.of.len()
+    }
+
+    /// The next attempts, of so many events at most as are read in one statement.
+    fn chunk(&mut self) -> Vec<Start> {
+        let mut events = HashSet::with_capacity(FETCH);
+        let mut chunk = Vec::new();
+        while let Some(next) = self.starts.front() {
+            let event = next.due.event_id;
+            if events.len() == FETCH && !events.contains(&event) {
+                break;
+            }
+            events.insert(event);
+            if let Entry::Occupied(mut left) = self.of.entry(event) {
+                *left.get_mut() -= 1;
+                if *left.get() == 0 {
+                    left.remove();
+                }
+            }
+            chunk.extend(self.starts.pop_front());
+        }
+        chunk
+    }
 }
 
 /// Reads the payloads of a chunk in one statement, then makes its attempts side by side.
@@ -114,8 +158,9 @@ fn attempt(
     work: Option<Arc<Work>>,
 ) {
     let (sender, outbox) = (Arc::clone(sender), outbox.clone());
+    let launch = sender.launches.begin();
     tracker.spawn(async move {
-        let ended = sender.attempt(&start, work.as_deref()).await;
+        let ended = sender.attempt(&start, launch, work.as_deref()).await;
         let _ = outbox.send(Message::Ended(start, ended));
     });
 }

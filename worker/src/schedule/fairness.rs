@@ -76,7 +76,7 @@ impl Desk {
         }
         self.write();
         while self.read() {}
-        for start in self.schedule.start() {
+        for start in self.schedule.start(usize::MAX) {
             self.started.push(start.due.seq);
             self.in_flight.push(start);
         }

@@ -64,11 +64,11 @@ impl Schedule {
         self.alarms.first().map(|(at, _)| *at)
     }
 
-    /// Takes what may start now.
-    pub(crate) fn start(&mut self) -> Vec<Start> {
+    /// Takes what may start now, so many at most.
+    pub(crate) fn start(&mut self, most: usize) -> Vec<Start> {
         self.wake();
         let mut starts = Vec::new();
-        while self.in_flight < SLOTS && self.bodies < BODIES {
+        while starts.len() < most && self.in_flight < SLOTS && self.bodies < BODIES {
             if let Some((due, epoch)) = self.next_test() {
                 starts.push(self.begin(due, Class::of(&due, false), epoch, false));
                 continue;
@@ -165,20 +165,20 @@ mod tests {
     #[test]
     fn a_flood_of_tests_takes_a_small_part_of_the_slots() {
         let mut schedule = offered(TESTS + 10, 30);
-        let starts = schedule.start();
-        assert_eq!((starts.len(), schedule.start().len()), (TESTS, 0));
+        let starts = schedule.start(SLOTS);
+        assert_eq!((starts.len(), schedule.start(SLOTS).len()), (TESTS, 0));
         schedule.ended(starts[0].due.id, 1, Ended::Aborted);
-        assert_eq!(schedule.start().len(), 1);
+        assert_eq!(schedule.start(SLOTS).len(), 1);
         // What is in flight in a shard that is lost is so no more.
         schedule.forget(0);
-        assert!(schedule.start().len() > 1);
+        assert!(schedule.start(SLOTS).len() > 1);
     }
 
     #[test]
     fn no_test_starts_in_a_shard_that_is_handed_over() {
         let mut schedule = offered(10, 30);
         schedule.drain(1);
-        assert!(schedule.start().iter().all(|start| start.due.shard == 0));
+        assert!(schedule.start(SLOTS).iter().all(|start| start.due.shard == 0));
         assert_eq!(schedule.in_flight(), 5);
     }
 
@@ -187,10 +187,10 @@ mod tests {
         let mut schedule = offered(TESTS, 1);
         let ticket = schedule.tickets.take();
         schedule.offer(Due { tenant_id: tenant(7), ..test_of(100, 1, 0) }, 1, ticket);
-        let starts = schedule.start();
+        let starts = schedule.start(SLOTS);
         assert_eq!(starts.len(), TESTS_OF_ONE + 1);
         assert_eq!(starts[1].due.tenant_id, tenant(7), "it has the next turn");
         schedule.ended(starts[0].due.id, 1, Ended::Aborted);
-        assert_eq!(schedule.start().len(), 1);
+        assert_eq!(schedule.start(SLOTS).len(), 1);
     }
 }

@@ -111,6 +111,7 @@ impl World {
                 tls: Some(ClientTls::parse(Some(&self.trusted), None).unwrap()),
                 timeout: Duration::from_secs(10),
                 may_write: Arc::new(|| true),
+                begun: None,
             };
             answers.push(egress.send(request).await);
         }

@@ -105,6 +105,7 @@ fn outgoing(url: &str) -> Outgoing {
         tls: None,
         timeout: Duration::from_secs(10),
         may_write: Arc::new(|| true),
+        begun: None,
     }
 }
 

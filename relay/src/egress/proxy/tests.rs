@@ -127,6 +127,7 @@ impl Setup {
             tls: Some(ClientTls::parse(Some(&self.trusted), None).unwrap()),
             timeout: Duration::from_secs(1),
             may_write: Arc::new(|| true),
+            begun: None,
         };
         self.egress.send(request).await
     }
@@ -230,6 +231,7 @@ async fn literal_addresses_and_names_are_judged_before_the_proxy_is_asked() {
             tls: None,
             timeout: Duration::from_secs(1),
             may_write: Arc::new(|| true),
+            begun: None,
         };
         assert!(matches!(setup.egress.send(request).await, Err(SendError::Refused(_))), "{url}");
     }

@@ -222,7 +222,7 @@ impl World {
     }
 
     fn start(&mut self) {
-        for start in self.schedule.start() {
+        for start in self.schedule.start(usize::MAX) {
             self.begins(start);
         }
         for (destination, line) in &self.schedule.lines {
