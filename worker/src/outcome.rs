@@ -51,9 +51,7 @@ pub(crate) fn judge(result: &Result<Response, Unanswered>, now: i64) -> Option<J
         Err(Unanswered::Send(error)) => match error {
             SendError::TimedOut => failed(Outcome::TimedOut, "no whole answer within the destination's time".into()),
             SendError::Refused(refusal) => failed(Outcome::Refused, refusal.to_string()),
-            SendError::ConnectionRefused(why) | SendError::Unreachable(why) => {
-                failed(Outcome::Unreachable, why.clone())
-            }
+            SendError::NotSent(why) | SendError::Unreachable(why) => failed(Outcome::Unreachable, why.clone()),
             SendError::Fenced | SendError::Exhausted | SendError::NoWayOut(_) => None,
         },
     }
@@ -147,7 +145,7 @@ mod tests {
             (send(SendError::Exhausted), None),
             (send(SendError::NoWayOut("w".into())), None),
             (send(SendError::TimedOut), Some(Outcome::TimedOut)),
-            (send(SendError::ConnectionRefused("w".into())), Some(Outcome::Unreachable)),
+            (send(SendError::NotSent("w".into())), Some(Outcome::Unreachable)),
             (send(SendError::Unreachable("w".into())), Some(Outcome::Unreachable)),
             (send(SendError::Refused(Refusal::LeadsInside)), Some(Outcome::Refused)),
             (NoToken::Denied("w".into()).into(), Some(Outcome::Unauthorized)),

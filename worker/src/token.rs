@@ -183,7 +183,7 @@ async fn fetch(asking: &Asking<'_>) -> Result<Answer, TokenError> {
         Ok(response) => return Answer::read(&response).map_err(|why| NoToken::Denied(why).into()),
         Err(SendError::Refused(refusal)) => return Err(NoToken::Refused(refusal.to_string()).into()),
         Err(SendError::TimedOut) => "gave no complete answer in time".to_owned(),
-        Err(SendError::ConnectionRefused(why) | SendError::Unreachable(why)) => format!("is not reached: {why}"),
+        Err(SendError::NotSent(why) | SendError::Unreachable(why)) => format!("is not reached: {why}"),
         Err(ours @ (SendError::Exhausted | SendError::NoWayOut(_) | SendError::Fenced)) => {
             return Err(TokenError::Ours(ours));
         }

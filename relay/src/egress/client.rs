@@ -60,9 +60,9 @@ pub enum SendError {
     /// No complete answer in time.
     #[error("no complete answer in time")]
     TimedOut,
-    /// Nobody listens at the address; nothing was sent.
+    /// Nobody listens at the address, or the connection ended before it was used; nothing was sent.
     #[error("{0}")]
-    ConnectionRefused(String),
+    NotSent(String),
     /// No connection, or it broke before the answer; says why, without the URL.
     #[error("{0}")]
     Unreachable(String),
@@ -191,7 +191,7 @@ impl Inner {
     /// itself what the proxy answered.
     async fn blamed(&self, error: SendError, authority: &str) -> SendError {
         use SendError::{NoWayOut, TimedOut, Unreachable};
-        let is_doubtful = matches!(error, TimedOut | Unreachable(_) | SendError::ConnectionRefused(_) | NoWayOut(_));
+        let is_doubtful = matches!(error, TimedOut | Unreachable(_) | SendError::NotSent(_) | NoWayOut(_));
         let Some(proxy) = self.clients.proxy().filter(|_| is_doubtful) else { return error };
         match (proxy.ask(authority).await, error) {
             (Verdict::Faulty(why), _) => NoWayOut(why),
@@ -250,7 +250,7 @@ pub(super) fn failure(error: reqwest::Error, port: u16) -> SendError {
         None if is_exhausted(&error) => SendError::Exhausted,
         None if is_of_the_tunnel(&error) => SendError::NoWayOut(story(&error)),
         None if error.is_timeout() => SendError::TimedOut,
-        None if is_connection_refused(&error) => SendError::ConnectionRefused(story(&error)),
+        None if is_connection_refused(&error) || was_unused(&error) => SendError::NotSent(story(&error.without_url())),
         None => SendError::Unreachable(story(&error.without_url())),
     }
 }
@@ -268,6 +268,11 @@ fn is_exhausted(error: &(dyn Error + 'static)) -> bool {
 
 fn is_connection_refused(error: &reqwest::Error) -> bool {
     error.is_connect() && os_errors(error).any(|number| number == rustix::io::Errno::CONNREFUSED.raw_os_error())
+}
+
+/// The connection ended between its handshake and the request: the receiver closed it, and why is lost with it.
+fn was_unused(error: &(dyn Error + 'static)) -> bool {
+    causes(error).filter_map(|error| error.downcast_ref::<hyper::Error>()).any(hyper::Error::is_canceled)
 }
 
 fn os_errors<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = i32> + 'a {

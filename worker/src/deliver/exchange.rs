@@ -13,7 +13,7 @@ use super::{Errand, Sender, number};
 use crate::outcome::Unanswered;
 use crate::token::{Asking, Token, TokenError};
 
-/// A connection that is refused later than this was not refused by the receiver's own machine.
+/// A connection that is refused or closed later than this was not refused by the receiver's own machine.
 const AT_ONCE: Duration = Duration::from_secs(1);
 
 impl Sender {
@@ -22,8 +22,8 @@ impl Sender {
         let token = self.token(errand, began).await?;
         let answer = self.request(errand, token.as_ref(), began).await;
         match (answer, token) {
-            // Where nobody listens nothing was sent, and a receiver that starts anew is there again in a moment.
-            (Err(SendError::ConnectionRefused(_)), token) if began.elapsed() < AT_ONCE => {
+            // Nothing was sent, and a receiver that starts anew is there again in a moment.
+            (Err(SendError::NotSent(_)), token) if began.elapsed() < AT_ONCE => {
                 Ok(self.request(errand, token.as_ref(), began).await?)
             }
             // The token ended before its time, or was withdrawn: one more is tried, once.

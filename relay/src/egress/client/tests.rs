@@ -327,7 +327,7 @@ async fn an_unreachable_destination_says_why_and_never_its_url() {
         let error = egress(&["127.0.0.0/8"], names).send(outgoing(&url)).await.unwrap_err();
         let is_refused = url.contains(&closed.to_string());
         let text = match error {
-            SendError::ConnectionRefused(text) if is_refused => text,
+            SendError::NotSent(text) if is_refused => text,
             SendError::Unreachable(text) if !is_refused => text,
             other => panic!("{url} {other:?}"),
         };
