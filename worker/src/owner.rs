@@ -281,7 +281,7 @@ impl Owner {
 
     /// Something may be due.
     fn hurry(&mut self) {
-        self.state.reader.hurry(Instant::now(), self.state.schedule.in_flight());
+        self.state.reader.hurry(Instant::now());
     }
 
     /// Where the api of the same process hands over what it commits.

@@ -22,12 +22,14 @@ const ALL_EVERY: Duration = Duration::from_secs(30);
 /// Between two looks when the last one found something, and the longest when none does.
 const SOON: Duration = Duration::from_millis(5);
 const LATE: Duration = Duration::from_millis(100);
-/// And the shortest: who rings all the time would have everything read all the time. Where much is on its way already,
-/// nobody notices a longer one, and each page brings more.
+/// And the shortest: who rings all the time would have everything read all the time. Where much comes, nobody notices a
+/// longer one, and each page brings more.
 const AGAIN: Duration = Duration::from_millis(2);
 const AGAIN_BUSY: Duration = Duration::from_millis(10);
-/// Attempts under way that are much.
-const BUSY: usize = 32;
+/// New rows, counted for so long, that are much. How many attempts are under way says nothing: they may all wait for
+/// receivers that take ten seconds.
+const COUNTED_FOR: Duration = Duration::from_millis(100);
+const BUSY: usize = 200;
 
 /// One read of what is due, in the series it belongs to.
 #[derive(Debug)]
@@ -68,6 +70,10 @@ pub(crate) struct Reader {
     /// When the last one began, and when the next may.
     began_at: Instant,
     not_before: Instant,
+    /// New rows that the tail brought since then, and whether they were many the last time.
+    counted: usize,
+    counted_from: Instant,
+    is_busy: bool,
     /// The shards that had more than a page, and from where to go on.
     more: Vec<(i16, Cursor)>,
     /// Somebody rang while there was more.
@@ -92,6 +98,9 @@ impl Reader {
             again: false,
             began_at: now,
             not_before: now,
+            counted: 0,
+            counted_from: now,
+            is_busy: false,
             more: Vec::new(),
             rung: false,
             newest: HashMap::new(),
@@ -120,9 +129,9 @@ impl Reader {
         !is_due && [&self.more, &self.recent, &self.sweep].iter().all(|left| left.is_empty())
     }
 
-    /// Something may be due, while so many attempts are under way.
-    pub(crate) fn hurry(&mut self, now: Instant, in_flight: usize) {
-        self.not_before = self.began_at + if in_flight < BUSY { AGAIN } else { AGAIN_BUSY };
+    /// Something may be due.
+    pub(crate) fn hurry(&mut self, now: Instant) {
+        self.not_before = self.began_at + if self.is_busy { AGAIN_BUSY } else { AGAIN };
         self.look_at = now.max(self.not_before);
         self.delay = SOON;
         self.again = self.reading;
@@ -173,7 +182,7 @@ impl Reader {
         };
         let cursors = match series {
             Series::Tail => self.tail(shards),
-            Series::Recent => std::mem::take(&mut self.recent),
+            Series::Recent => self.recently(shards, present),
             Series::Sweep => std::mem::take(&mut self.sweep),
         };
         (self.reading, self.again, self.last, self.began_at) = (true, false, series, now);
@@ -201,7 +210,7 @@ impl Reader {
     }
 
     fn begin_sweep(&mut self, now: Instant, shards: &[i16]) {
-        if now >= self.all_at + ALL_EVERY {
+        if now >= self.all_at + ALL_EVERY && self.sweep.is_empty() {
             self.all_at = now;
             self.sweep = shards.iter().map(|shard| (*shard, Cursor::from(i64::MIN))).collect();
         }
@@ -216,10 +225,7 @@ impl Reader {
         let a_while_ago = present - RECENT_MS;
         let is_behind = depth == Depth::Newest || self.more.iter().any(|(_, at)| at.due_at < present - BEHIND_MS);
         let begins = |shard: &i16| (*shard, Cursor::from(a_while_ago));
-        let goes_on = |shard: &i16| {
-            let read = self.newest.get(shard).map_or(a_while_ago, |cursor| cursor.due_at - OVERLAP_MS);
-            (*shard, Cursor::from(read.max(a_while_ago)))
-        };
+        let goes_on = |shard: &i16| (*shard, self.newest_of(*shard, a_while_ago));
         if now >= self.recent_at + RECENT_EVERY {
             self.recent_at = now;
             self.recent = shards.iter().map(begins).collect();
@@ -229,6 +235,20 @@ impl Reader {
             return;
         }
         self.rung = false;
+    }
+
+    /// Right behind the last page where there was more; the other shards are asked as well, or they would wait for the end of
+    /// one that is flooded.
+    fn recently(&mut self, shards: &[i16], present: i64) -> Vec<(i16, Cursor)> {
+        let left: HashMap<i16, Cursor> = std::mem::take(&mut self.recent).into_iter().collect();
+        let newest = |shard| self.newest_of(shard, present - RECENT_MS);
+        shards.iter().map(|shard| (*shard, left.get(shard).copied().unwrap_or_else(|| newest(*shard)))).collect()
+    }
+
+    /// From where the newest rows of a shard were last read, at most so long ago.
+    fn newest_of(&self, shard: i16, a_while_ago: i64) -> Cursor {
+        let read = self.newest.get(&shard).map_or(a_while_ago, |cursor| cursor.due_at - OVERLAP_MS);
+        Cursor::from(read.max(a_while_ago))
     }
 
     /// Where each shard is read on: right behind the last page where there was more, a little before the cursor where
@@ -246,6 +266,9 @@ impl Reader {
     /// A page came back.
     pub(crate) fn read(&mut self, now: Instant, page: &Page, rows: &[Due]) {
         self.reading = false;
+        if page.series == Series::Tail {
+            self.count(now, rows);
+        }
         let mut last: HashMap<i16, (usize, Cursor)> = HashMap::new();
         for due in rows {
             let entry = last.entry(due.shard).or_insert((0, Cursor::after(due)));
@@ -277,6 +300,17 @@ impl Reader {
             Series::Tail => (self.look_at, self.more) = (now, more),
             Series::Recent => self.recent = more,
             Series::Sweep => self.sweep = more,
+        }
+    }
+
+    /// How many rows are new, before the cursors move.
+    fn count(&mut self, now: Instant, rows: &[Due]) {
+        let is_new = |due: &&Due| self.cursors.get(&due.shard).is_some_and(|cursor| Some(Cursor::after(due)) > *cursor);
+        self.counted += rows.iter().filter(is_new).count();
+        if now >= self.counted_from + COUNTED_FOR {
+            let expected = (now - self.counted_from).as_millis() / COUNTED_FOR.as_millis();
+            self.is_busy = self.counted as u128 >= BUSY as u128 * expected;
+            (self.counted, self.counted_from) = (0, now);
         }
     }
 
@@ -331,11 +365,11 @@ mod tests {
     fn a_page_begins_a_little_before_the_last_row_that_was_read() {
         let (mut reader, tickets, now) = reader();
         let now = now + AGAIN;
-        reader.hurry(now, 0);
+        reader.hurry(now);
         let page = reader.next((now, 1_000), &[1, 2], Depth::All, &tickets).unwrap();
         reader.read(now, &page, &[due(1, 900)]);
         let now = now + AGAIN;
-        reader.hurry(now, 0);
+        reader.hurry(now);
         let page = reader.next((now, 1_000), &[1, 2], Depth::All, &tickets).unwrap();
         assert_eq!(page.cursors[0], (1, Cursor::from(900 - OVERLAP_MS)));
     }
@@ -344,7 +378,7 @@ mod tests {
     fn a_backlog_in_one_shard_keeps_no_other_waiting() {
         let (mut reader, tickets, now) = reader();
         let now = now + AGAIN;
-        reader.hurry(now, 0);
+        reader.hurry(now);
         let page = reader.next((now, 1_000), &[1, 2], Depth::All, &tickets).unwrap();
         let backlog: Vec<Due> = (1..=64).map(|at| due(1, at)).collect();
         assert_eq!(backlog.len(), PAGE);
@@ -372,7 +406,7 @@ mod tests {
         let mut now = now + AGAIN;
         let mut ring = |reader: &mut Reader, rows: &[Due]| {
             now += AGAIN_BUSY;
-            reader.hurry(now, BUSY);
+            reader.hurry(now);
             let page = reader.next((now, 90_000), &[1], Depth::All, &tickets).unwrap();
             reader.read(now, &page, rows);
             (page.series, page.cursors[0].1)
@@ -391,7 +425,7 @@ mod tests {
         let (mut reader, tickets, now) = reader();
         let (now, later) = (now + AGAIN_BUSY, now + ALL_EVERY);
         assert!(reader.next((now, 90_000), &[1], Depth::Newest, &tickets).is_none());
-        reader.hurry(now, 0);
+        reader.hurry(now);
         let page = reader.next((now, 90_000), &[1], Depth::Newest, &tickets).unwrap();
         assert_eq!(page.series, Series::Recent);
         reader.read(now, &page, &[]);
@@ -409,13 +443,30 @@ mod tests {
     }
 
     #[test]
-    fn who_rings_while_a_page_is_under_way_is_heard_soon_and_not_at_once_where_much_is_on_its_way() {
-        for (in_flight, pause) in [(0, AGAIN), (BUSY, AGAIN_BUSY)] {
+    fn who_rings_while_a_page_is_under_way_is_heard_soon_and_not_at_once_where_much_comes() {
+        for (came, pause) in [(BUSY - 1, AGAIN), (BUSY, AGAIN_BUSY)] {
             let (mut reader, tickets, now) = reader();
-            let began = now + AGAIN_BUSY;
-            reader.hurry(began, in_flight);
+            let mut now = now;
+            // So many within the time that is counted for, some of them read twice.
+            for part in (1..=came).collect::<Vec<_>>().chunks(20) {
+                now += COUNTED_FOR / 20;
+                reader.hurry(now);
+                let page = reader.next((now, 1_000), &[1, 2], Depth::All, &tickets).unwrap();
+                let rows: Vec<_> = part.iter().map(|at| due(1, i64::try_from(*at).unwrap())).collect();
+                reader.read(now, &page, &rows);
+                let page = Page { ticket: tickets.take(), ..page };
+                reader.read(now, &page, &rows);
+            }
+            let began = reader.counted_from + COUNTED_FOR;
+            reader.hurry(began);
             let page = reader.next((began, 1_000), &[1, 2], Depth::All, &tickets).unwrap();
-            reader.hurry(began, in_flight);
+            reader.read(began, &page, &[]);
+            assert_eq!(reader.is_busy, pause == AGAIN_BUSY, "{came}");
+
+            let began = began + AGAIN_BUSY;
+            reader.hurry(began);
+            let page = reader.next((began, 1_000), &[1, 2], Depth::All, &tickets).unwrap();
+            reader.hurry(began);
             reader.read(began, &page, &[]);
             assert_eq!(reader.next_look(), began + pause);
         }
@@ -425,7 +476,7 @@ mod tests {
     fn nothing_is_read_twice_at_a_time() {
         let (mut reader, tickets, now) = reader();
         let now = now + AGAIN;
-        reader.hurry(now, 0);
+        reader.hurry(now);
         assert!(reader.next((now, 1_000), &[1], Depth::All, &tickets).is_some());
         assert!(reader.next((now, 1_000), &[1], Depth::All, &tickets).is_none());
     }

@@ -20,6 +20,7 @@ impl Owner {
     /// What waits for its payload or for a processor has had its turn, and whoever comes next stands behind it: so few
     /// wait there.
     pub(super) fn start(&mut self) {
+        self.state.schedule.wake();
         loop {
             let most = FETCH.saturating_sub(self.state.unread.events()).min(self.sender.launches.room());
             if most == 0 {

@@ -47,7 +47,7 @@ impl Schedule {
     }
 
     /// Looks again at those whose time has come.
-    fn wake(&mut self) {
+    pub(crate) fn wake(&mut self) {
         while let Some(&(at, destination)) = self.alarms.first()
             && at <= self.now
         {

@@ -23,7 +23,8 @@ impl Schedule {
 
     /// Up to `most` changes that are to be written now.
     pub(crate) fn writes(&mut self, most: usize) -> Vec<Write> {
-        let many = self.writes.len().min(most);
+        // Parks get their part where they keep what is due from being read.
+        let many = self.writes.len().min(if self.parks_enough() { most.div_ceil(2) } else { most });
         self.waited_for &= many < self.writes.len();
         let parks = self.parks.len().min(most - many);
         self.writes.drain(..many).chain(self.parks.drain(..parks)).collect()
