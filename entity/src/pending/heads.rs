@@ -83,6 +83,14 @@ pub async fn heads_of_lines(
     after: i64,
     limit: usize,
 ) -> Result<Vec<Due>, DbErr> {
+    // PostgreSQL keeps the plan: it must not come to begin with all rows of the destination because they once were few.
+    let of_each = if db.is_sqlite() {
+        "JOIN pending p ON p.destination_id = $1 AND p.order_key = u.k AND p.seq =
+            (SELECT min(q.seq) FROM pending q WHERE q.destination_id = $1 AND q.order_key = u.k)"
+    } else {
+        "CROSS JOIN LATERAL (SELECT * FROM pending q WHERE q.destination_id = $1 AND q.order_key = u.k
+            ORDER BY q.seq LIMIT 1) p"
+    };
     let text = format!(
         "WITH RECURSIVE t(k) AS (
             SELECT (SELECT order_key FROM pending WHERE destination_id = $1 AND order_key IS NOT NULL AND order_key > $2
@@ -90,8 +98,7 @@ pub async fn heads_of_lines(
             UNION ALL SELECT (SELECT order_key FROM pending WHERE destination_id = $1 AND order_key IS NOT NULL
                 AND order_key > t.k ORDER BY order_key LIMIT 1) FROM t WHERE t.k IS NOT NULL),
         u AS (SELECT k FROM t WHERE k IS NOT NULL LIMIT $3)
-        SELECT {COLUMNS} FROM u JOIN pending p ON p.destination_id = $1 AND p.order_key = u.k AND p.seq =
-            (SELECT min(q.seq) FROM pending q WHERE q.destination_id = $1 AND q.order_key = u.k) ORDER BY u.k"
+        SELECT {COLUMNS} FROM u {of_each} ORDER BY u.k"
     );
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
     let values: [Value; 3] = [destination.uuid().into(), after.into(), limit.into()];
