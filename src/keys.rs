@@ -3,7 +3,7 @@
 use entity::change::{self, Changed};
 use entity::{Database, DbErr, api_key, audit, tenant};
 use relay::clock::Clock;
-use relay::id::{ApiKeyId, Id, TenantId};
+use relay::id::{ApiKeyId, AuditId, Id, TenantId};
 use relay::process;
 use relay::secret::{self, KeyKind};
 use relay::telemetry::TelemetrySettings;
@@ -183,12 +183,12 @@ pub(crate) async fn make(db: &Database, now: i64, owner: &Owner, name: &str) -> 
 /// What the audit log says of a key that was made or revoked here.
 fn entry(action: &str, key: &api_key::Model, now: i64) -> audit::Model {
     audit::Model {
-        id: audit::AuditId::at(now).uuid(),
+        id: AuditId::at(now).uuid(),
         tenant_id: key.tenant_id,
         at: now,
         actor: None,
         action: action.to_owned(),
-        object: "api_key".to_owned(),
+        object: "api-key".to_owned(),
         object_id: key.id,
         before: None,
         after: None,

@@ -4,7 +4,7 @@
 use entity::change::{self, Changed};
 use entity::{Transaction, audit};
 use poem_openapi::types::ToJSON;
-use relay::id::{Id, TenantId};
+use relay::id::{AuditId, Id, TenantId};
 use serde_json::Value;
 use tokio::sync::OwnedSemaphorePermit;
 
@@ -100,7 +100,7 @@ impl Mutation<'_> {
     fn signed(&self, row: audit::Model) -> audit::Model {
         let facts = &self.caller.facts;
         audit::Model {
-            id: audit::AuditId::at(self.now).uuid(),
+            id: AuditId::at(self.now).uuid(),
             at: self.now,
             actor: self.caller.key.map(Id::uuid),
             request_id: facts.request_id.clone(),

@@ -6,6 +6,7 @@ use poem_openapi::{OpenApiService, Tags};
 use crate::error::Error;
 
 pub mod api_keys;
+pub mod audit_log;
 pub mod credentials;
 pub mod deliveries;
 pub mod destinations;
@@ -30,6 +31,7 @@ pub type Apis = (
     request_ids::Api,
     events::Api,
     deliveries::Api,
+    audit_log::Api,
 );
 
 /// How the document groups operations.
@@ -52,6 +54,8 @@ pub enum Tag {
     Events,
     /// Events on their way to destinations.
     Deliveries,
+    /// Who changed what.
+    AuditLog,
 }
 
 /// All handlers, ready to be routed and described.
@@ -69,6 +73,7 @@ pub fn service() -> OpenApiService<Apis, ()> {
         request_ids::Api,
         events::Api,
         deliveries::Api,
+        audit_log::Api,
     );
     OpenApiService::new(apis, "Hookyard", env!("CARGO_PKG_VERSION"))
         .description("Set up where webhooks come from and where they go, and see what became of each.")

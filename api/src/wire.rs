@@ -90,6 +90,15 @@ macro_rules! things {
             const ID_FORMAT: &'static str = concat!($object, "-id");
         })*
 
+        /// The id of a thing, by the word for it in audit rows.
+        #[must_use]
+        pub fn id_of(object: &str, id: id::Uuid) -> String {
+            match object {
+                $($object => id::Id::<kind::$kind>::from(id).to_string(),)*
+                _ => id.to_string(),
+            }
+        }
+
         /// What is wrong with a text of this format; formats that are not ours are only descriptions.
         #[must_use]
         pub fn fault(format: &str, text: &str) -> Option<String> {
@@ -116,7 +125,7 @@ macro_rules! things {
 
 things! {
     Tenant "tenant", Source "source", Destination "destination", Subscription "subscription", Event "event",
-    Delivery "delivery", ApiKey "api-key", Credential "credential", Rejection "rejection",
+    Delivery "delivery", ApiKey "api-key", Credential "credential", Rejection "rejection", AuditEntry "audit-entry",
 }
 
 impl<K: Thing> Meaning for id::Id<K> {

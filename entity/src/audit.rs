@@ -1,8 +1,8 @@
 //! Who changed what, written in the transaction of the change.
 
-use relay::id::{Id, Kind};
-use sea_orm::IntoActiveModel;
+use relay::id::{AuditId, TenantId, first_of};
 use sea_orm::entity::prelude::*;
+use sea_orm::{Condition, IntoActiveModel, QueryOrder, QuerySelect};
 
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "audit")]
@@ -30,19 +30,43 @@ pub enum Relation {}
 
 impl ActiveModelBehavior for ActiveModel {}
 
-/// The id of an audit row.
-pub type AuditId = Id<Entry>;
+/// What a list of changes is narrowed to.
+#[derive(Debug, Clone, Default)]
+pub struct Filter {
+    pub object: Option<String>,
+    pub action: Option<String>,
+    /// Made at this millisecond or later.
+    pub after: Option<i64>,
+    /// Made earlier than this millisecond.
+    pub before: Option<i64>,
+}
 
-/// Names the kind of [`AuditId`].
-#[derive(Debug, Clone, Copy)]
-pub enum Entry {}
-
-impl Kind for Entry {
-    const PREFIX: &'static str = "aud";
-    const NAME: &'static str = "an audit entry";
+impl Model {
+    #[must_use]
+    pub fn id(&self) -> AuditId {
+        self.id.into()
+    }
 }
 
 /// Writes a row.
 pub async fn insert(txn: &impl ConnectionTrait, row: Model) -> Result<(), DbErr> {
     row.into_active_model().reset_all().insert(txn).await.map(drop)
+}
+
+/// A tenant's changes from before `cursor`, newest first.
+pub async fn page(
+    db: &impl ConnectionTrait,
+    tenant: TenantId,
+    filter: Filter,
+    cursor: Option<AuditId>,
+    limit: u64,
+) -> Result<Vec<Model>, DbErr> {
+    let wanted = Condition::all()
+        .add(Column::TenantId.eq(tenant.uuid()))
+        .add_option(filter.object.map(|object| Column::Object.eq(object)))
+        .add_option(filter.action.map(|action| Column::Action.eq(action)))
+        .add_option(filter.after.map(|at| Column::Id.gte(first_of(at))))
+        .add_option(filter.before.map(|at| Column::Id.lt(first_of(at))))
+        .add_option(cursor.map(|id| Column::Id.lt(id.uuid())));
+    Entity::find().filter(wanted).order_by_desc(Column::Id).limit(limit).all(db).await
 }

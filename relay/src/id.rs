@@ -6,7 +6,7 @@ use std::hash::{Hash, Hasher};
 use std::marker::PhantomData;
 use std::str::FromStr;
 
-use uuid::Uuid;
+pub use uuid::Uuid;
 
 /// What an id is the id of. A wrong kind does not parse, so two ids of different kinds cannot be swapped.
 pub trait Kind: 'static {
@@ -47,6 +47,7 @@ kinds! {
     ApiKey ApiKeyId "key" "an API key",
     Credential CredentialId "crd" "a credential",
     Rejection RejectionId "rej" "a rejection",
+    AuditEntry AuditId "aud" "an audit entry",
 }
 
 /// A `UUIDv7` that knows what it identifies.

@@ -1,12 +1,12 @@
 //! What the owner of a destination's shard does to it without being asked: disabled after too many failures, well again.
 
-use relay::id::{DestinationId, TenantId};
+use relay::id::{AuditId, DestinationId, TenantId};
 use sea_orm::{ConnectionTrait, DatabaseTransaction, DbErr, Statement, Value};
 use serde_json::json;
 use uuid::Uuid;
 
 use super::{Cause, Model, State, lock, save};
-use crate::audit::{self, AuditId};
+use crate::audit;
 use crate::change::{self, Changed};
 use crate::operational::{self, Happening};
 use crate::shard::Lease;
