@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use api::config::{HttpSettings, ListenerSettings};
 use relay::egress::EgressSettings;
+use relay::retention::RetentionSettings;
 use relay::secret::{self, KeyKind};
 use relay::telemetry::TelemetrySettings;
 use secrecy::{ExposeSecret, SecretString};
@@ -78,6 +79,7 @@ fn relay_settings(place: &Path, key: &SecretString, telemetry: TelemetrySettings
         },
         ops_listen: ([127, 0, 0, 1], 0).into(),
         egress: EgressSettings { allow: vec![loopback], http: true, ..EgressSettings::default() },
+        retention: RetentionSettings::default(),
         telemetry,
     }
 }

@@ -13,6 +13,7 @@ use relay::egress::EgressSettings;
 use relay::keyring::Keyring;
 use relay::operations;
 use relay::process::{self, Stopped};
+use relay::retention::{Retention, RetentionSettings};
 use relay::telemetry::TelemetrySettings;
 use secrecy::{ExposeSecret, SecretString};
 use tokio::net::TcpListener;
@@ -55,6 +56,9 @@ pub(crate) struct Settings {
     pub(crate) egress: EgressSettings,
 
     #[command(flatten)]
+    pub(crate) retention: RetentionSettings,
+
+    #[command(flatten)]
     pub(crate) telemetry: TelemetrySettings,
 }
 
@@ -93,11 +97,14 @@ pub(crate) struct Relay {
     opened: Opened,
     worker: Worker,
     wake: Wake,
+    retention: Retention,
 }
 
 impl Relay {
     /// Migrates, opens, binds. Nothing is accepted or delivered before [`Relay::run`].
     pub(crate) async fn open(settings: &Settings, key_file: &Path) -> Result<Self, Error> {
+        let retention = settings.retention.checked();
+        let retention = retention.map_err(|error| process::bad_setting("HOOKYARD_RETENTION_METADATA", error))?;
         let url = settings.database_url.expose_secret();
         migrate::up(url).await?;
         let db = Database::open(url).await.map_err(|error| process::bad_setting("HOOKYARD_DATABASE_URL", error))?;
@@ -117,14 +124,14 @@ impl Relay {
             beside: Some(wake.clone()),
             role: role_file(url),
         };
-        Ok(Self { api, new_operator_key, opened, worker, wake })
+        Ok(Self { api, new_operator_key, opened, worker, wake, retention })
     }
 
     /// Works until `now`; then the api ends first, so that what it accepted last is still delivered or kept; `end` tells
     /// the rest.
     pub(crate) async fn run(self, now: CancellationToken, end: CancellationToken) {
         let db = self.opened.db.clone();
-        tokio::spawn(housekeeping::run(self.opened, end.clone()));
+        tokio::spawn(housekeeping::run(self.opened, self.retention, end.clone()));
         if !db.is_sqlite() {
             tokio::spawn(pending::pass_on(db.clone(), self.wake, end.clone()));
         }

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use relay::egress::EgressSettings;
+use relay::retention::RetentionSettings;
 use relay::telemetry::TelemetrySettings;
 use secrecy::SecretString;
 
@@ -30,6 +31,9 @@ pub struct Settings {
 
     #[command(flatten)]
     pub egress: EgressSettings,
+
+    #[command(flatten)]
+    pub retention: RetentionSettings,
 
     #[command(flatten)]
     pub telemetry: TelemetrySettings,

@@ -24,6 +24,8 @@ async fn main() -> ExitCode {
 async fn run(settings: Settings) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
     let numbers = operations::count();
     let stop = process::stop_on_signals()?;
+    let retention = settings.retention.checked();
+    let retention = retention.map_err(|error| process::bad_setting("HOOKYARD_RETENTION_METADATA", error))?;
     let keyring = Keyring::parse(settings.master_keys.expose_secret())
         .map_err(|error| process::bad_setting("HOOKYARD_MASTER_KEYS", error))?;
     let db = Database::open(settings.database_url.expose_secret())
@@ -42,7 +44,7 @@ async fn run(settings: Settings) -> Result<(), Box<dyn std::error::Error + Send 
     println!("operations on http://{}", ops.local_addr()?);
     let Stopped { now, end } = stop;
     tokio::spawn(operations::serve(ops, ready(&opened, now.clone()), numbers, end.clone()));
-    tokio::spawn(housekeeping::run(opened.clone(), end.clone()));
+    tokio::spawn(housekeeping::run(opened.clone(), retention, end.clone()));
     if !opened.db.is_sqlite() {
         tokio::spawn(pending::pass_on(opened.db.clone(), wake, end.clone()));
     }

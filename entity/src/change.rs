@@ -1,6 +1,6 @@
 //! The numbered log of configuration changes that every process follows, so that a change holds everywhere within 1 s.
 
-use relay::id::{DestinationId, SourceId, TenantId};
+use relay::id::{DestinationId, EventId, SourceId, TenantId};
 use sea_orm::{ConnectionTrait, DatabaseTransaction, DbErr, Statement, Value};
 
 /// What was changed, and so which cached entry is stale.
@@ -16,6 +16,8 @@ pub enum Changed {
     Subscriptions(TenantId),
     /// A destination's settings or state.
     Destination(DestinationId),
+    /// What came with this event was erased.
+    Payload(EventId),
 }
 
 impl Changed {
@@ -26,6 +28,7 @@ impl Changed {
             Self::Source(_) => 2,
             Self::Subscriptions(_) => 3,
             Self::Destination(_) => 4,
+            Self::Payload(_) => 5,
         }
     }
 
@@ -35,6 +38,7 @@ impl Changed {
             Self::Source(id) => id.uuid().as_bytes().to_vec(),
             Self::Subscriptions(id) => id.uuid().as_bytes().to_vec(),
             Self::Destination(id) => id.uuid().as_bytes().to_vec(),
+            Self::Payload(id) => id.uuid().as_bytes().to_vec(),
         }
     }
 
@@ -47,6 +51,7 @@ impl Changed {
             2 => Self::Source(id()?.into()),
             3 => Self::Subscriptions(id()?.into()),
             4 => Self::Destination(id()?.into()),
+            5 => Self::Payload(id()?.into()),
             _ => return None,
         })
     }

@@ -17,10 +17,12 @@ pub enum Kind {
     EndDestination,
     /// The subscription is gone: end its deliveries. Target: a subscription.
     EndSubscription,
+    /// End what the destination has been waiting for for too long. Target: the first id that is young enough.
+    Expire,
 }
 
 impl Kind {
-    const ALL: [Self; 4] = [Self::Cancel, Self::TryNow, Self::EndDestination, Self::EndSubscription];
+    const ALL: [Self; 5] = [Self::Cancel, Self::TryNow, Self::EndDestination, Self::EndSubscription, Self::Expire];
 
     fn number(self) -> i16 {
         self as i16
@@ -56,7 +58,16 @@ pub async fn leave(
     txn.execute_raw(Statement::from_sql_and_values(txn.get_database_backend(), text, values)).await.map(drop)
 }
 
-/// The commands that wait for the owner of these shards, oldest first, at most 1,000 of them. Those of a newer version are
+/// Whether such a command waits for a destination already.
+pub async fn is_left(db: &impl ConnectionTrait, destination: DestinationId, kind: Kind) -> Result<bool, DbErr> {
+    let text = "SELECT 1 FROM command WHERE shard = $1 AND destination_id = $2 AND kind = $3 LIMIT 1";
+    let values: [Value; 3] = [shard_of(destination).into(), destination.uuid().into(), kind.number().into()];
+    let row = db.query_one_raw(Statement::from_sql_and_values(db.get_database_backend(), text, values)).await?;
+    Ok(row.is_some())
+}
+
+/// The commands that wait for the owner of these shards, oldest first, at most 1,000 of them; what nobody waits for comes
+/// last. Those of a newer version are
 /// left for a newer worker.
 pub async fn waiting(db: &impl ConnectionTrait, shards: &[i16]) -> Result<Vec<Command>, DbErr> {
     let list = |numbers: &mut dyn Iterator<Item = i16>| {
@@ -64,9 +75,10 @@ pub async fn waiting(db: &impl ConnectionTrait, shards: &[i16]) -> Result<Vec<Co
     };
     let text = format!(
         "SELECT id, shard, tenant_id, kind, destination_id, target FROM command
-        WHERE shard IN ({}) AND kind IN ({}) ORDER BY id LIMIT 1000",
+        WHERE shard IN ({}) AND kind IN ({}) ORDER BY CASE kind WHEN {} THEN 1 ELSE 0 END, id LIMIT 1000",
         list(&mut shards.iter().copied()),
         list(&mut Kind::ALL.into_iter().map(Kind::number)),
+        Kind::Expire.number(),
     );
     let rows = db.query_all_raw(Statement::from_string(db.get_database_backend(), text)).await?;
     rows.iter().map(Command::read).collect()

@@ -6,16 +6,21 @@ use std::time::Duration;
 
 use relay::clock::{Clock, boot_time};
 use relay::keyring::Keyring;
+use relay::retention::Retention;
 use tokio_util::sync::CancellationToken;
 
 use crate::configuration::POLL;
 use crate::start::Opened;
-use crate::{Database, DbErr, access_token, change, dedupe, idempotency, own_request, partition, sealing};
+use crate::{
+    Database, DbErr, access_token, change, dedupe, idempotency, own_request, partition, retention, sealing, sizes,
+};
 
 /// How often the machine's clock is compared with the database's.
 const CLOCK_EVERY: Duration = Duration::from_secs(5);
 /// How often the rest is done; also when the clock has moved by as much.
 const CLEAN_EVERY: Duration = Duration::from_secs(60);
+/// How often what is old is looked for.
+const FORGET_EVERY: Duration = Duration::from_secs(3600);
 /// Changes are kept so long; a process that slept longer starts its cache anew.
 const CHANGES_MS: i64 = 3_600_000;
 /// A process whose clock is further off is not ready: ids and signatures would lie.
@@ -25,8 +30,9 @@ pub const CLOCK_TOLERANCE_MS: i64 = 5_000;
 const FOLD_EVERY: Duration = Duration::from_millis(500);
 
 /// Runs until `stop`.
-pub async fn run(opened: Opened, stop: CancellationToken) {
+pub async fn run(opened: Opened, retention: Retention, stop: CancellationToken) {
     let Opened { db, clock, keyring, configuration } = opened;
+    tokio::spawn(forget(db.clone(), clock.clone(), retention, stop.clone()));
     tokio::spawn(say_what_seals(db.clone(), clock.clone(), keyring, stop.clone()));
     if db.is_sqlite() {
         tokio::spawn(fold(db.clone(), stop.clone()));
@@ -56,6 +62,25 @@ pub async fn run(opened: Opened, stop: CancellationToken) {
         tokio::select! {
             () = stop.cancelled() => {}
             () = tokio::time::sleep(POLL) => {}
+        }
+    }
+}
+
+/// By itself, since a great deal may be old at once.
+async fn forget(db: Database, clock: Clock, retention: Retention, stop: CancellationToken) {
+    let mut forget_at: Option<Duration> = None;
+    while !stop.is_cancelled() {
+        let moved = clock.boot();
+        if forget_at.is_none_or(|at| moved >= at) {
+            let forgotten =
+                stop.run_until_cancelled(retention::forget(&db, &clock, &retention)).await.unwrap_or(Ok(()));
+            let again_in = if forgotten.is_ok() { FORGET_EVERY } else { CLEAN_EVERY };
+            forget_at = Some(moved + again_in);
+            told(forgotten, "not all that is old was forgotten; it is tried again in a minute");
+        }
+        tokio::select! {
+            () = stop.cancelled() => {}
+            () = tokio::time::sleep(POLL * 4) => {}
         }
     }
 }
@@ -106,6 +131,7 @@ async fn clean(db: &Database, clock: &Clock) -> Result<(), DbErr> {
         Ok(())
     };
     told(tokens.await, "expired access tokens were kept");
+    told(sizes::tell(db).await, "the sizes of the tables were not read");
     told(idempotency::forget(&db.finish, now).await, "expired idempotency keys were kept");
     change::forget(&db.finish, now - CHANGES_MS).await
 }

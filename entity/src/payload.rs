@@ -42,6 +42,11 @@ pub async fn is_kept(db: &impl ConnectionTrait, tenant: TenantId, event: EventId
     Ok(column::<Uuid>(db, tenant, event, Column::EventId).await?.is_some())
 }
 
+/// Forgets headers and body of a tenant's event.
+pub async fn erase(db: &impl ConnectionTrait, tenant: TenantId, event: EventId) -> Result<(), DbErr> {
+    Entity::delete_by_id((tenant.uuid(), event.uuid())).exec(db).await.map(drop)
+}
+
 /// The line that an event stands in at a destination with this order, read from what was kept of it.
 pub async fn line(db: &impl ConnectionTrait, event: &event::Model, order: &Order) -> Result<Option<i32>, DbErr> {
     let (mut headers, mut kept) = (HeaderMap::new(), Vec::new());

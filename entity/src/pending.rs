@@ -177,8 +177,12 @@ pub async fn take_back(
     rows.iter().map(Due::read).collect()
 }
 
-/// Which destinations of a shard have parked rows, and whose they are: a loose index scan, one step a destination.
-pub async fn parked_destinations(db: &Database, shard: i16) -> Result<Vec<(TenantId, DestinationId)>, DbErr> {
+/// Which destinations of a shard have parked rows, whose they are, and the first of those rows: a loose index scan, one
+/// step a destination.
+pub async fn parked_destinations(
+    db: &Database,
+    shard: i16,
+) -> Result<Vec<(TenantId, DestinationId, DeliveryId)>, DbErr> {
     let text = "WITH RECURSIVE t(d) AS (
             SELECT (SELECT destination_id FROM pending WHERE shard = $1 AND due_at = 9223372036854775807
                 ORDER BY destination_id LIMIT 1)
@@ -186,14 +190,17 @@ pub async fn parked_destinations(db: &Database, shard: i16) -> Result<Vec<(Tenan
                 AND destination_id > t.d ORDER BY destination_id LIMIT 1) FROM t WHERE t.d IS NOT NULL),
         u AS (SELECT d FROM t WHERE d IS NOT NULL LIMIT 10000)
         SELECT d, (SELECT tenant_id FROM pending WHERE shard = $1 AND due_at = 9223372036854775807
-            AND destination_id = u.d ORDER BY seq LIMIT 1) FROM u";
+                AND destination_id = u.d ORDER BY seq LIMIT 1),
+            (SELECT id FROM pending WHERE shard = $1 AND due_at = 9223372036854775807
+                AND destination_id = u.d ORDER BY seq LIMIT 1) FROM u";
     let read = Statement::from_sql_and_values(db.steady.get_database_backend(), text, [shard.into()]);
     let rows = db.steady.query_all_raw(read).await?;
     let mut found = Vec::with_capacity(rows.len());
     for row in &rows {
-        // None if the last of its rows ended between the two looks.
-        if let Some(tenant) = row.try_get_by_index::<Option<Uuid>>(1)? {
-            found.push((tenant.into(), row.try_get_by_index::<Uuid>(0)?.into()));
+        // None if the last of its rows ended between two of the looks.
+        let [tenant, first] = [row.try_get_by_index::<Option<Uuid>>(1)?, row.try_get_by_index(2)?];
+        if let (Some(tenant), Some(first)) = (tenant, first) {
+            found.push((tenant.into(), row.try_get_by_index::<Uuid>(0)?.into(), first.into()));
         }
     }
     Ok(found)

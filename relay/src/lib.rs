@@ -19,6 +19,7 @@ pub mod preset;
 pub mod process;
 pub mod quota;
 pub mod random;
+pub mod retention;
 pub mod retry;
 pub mod secret;
 pub mod settings;

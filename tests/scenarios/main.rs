@@ -49,6 +49,7 @@ mod preconditions;
 mod programs;
 mod readme;
 mod reference_libraries;
+mod retention;
 mod retries;
 mod sealing_keys;
 mod settings;

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 
 use relay::egress::EgressSettings;
+use relay::retention::RetentionSettings;
 use relay::telemetry::TelemetrySettings;
 use secrecy::SecretString;
 
@@ -28,6 +29,9 @@ pub struct Settings {
 
     #[command(flatten)]
     pub egress: EgressSettings,
+
+    #[command(flatten)]
+    pub retention: RetentionSettings,
 
     #[command(flatten)]
     pub telemetry: TelemetrySettings,

@@ -164,7 +164,8 @@ impl Works {
         Some(work)
     }
 
-    fn forget(&mut self, event: EventId) {
+    /// From now on it is read, if it is still there.
+    pub(crate) fn forget(&mut self, event: EventId) {
         if let Some(held) = self.held.remove(&event) {
             self.bytes -= cost(&held.work);
         }

@@ -25,6 +25,8 @@ async fn main() -> ExitCode {
 async fn run(settings: Settings) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
     let numbers = operations::count();
     let stop = process::stop_on_signals()?;
+    let retention = settings.retention.checked();
+    let retention = retention.map_err(|error| process::bad_setting("HOOKYARD_RETENTION_METADATA", error))?;
     let keyring = Keyring::parse(settings.master_keys.expose_secret())
         .map_err(|error| process::bad_setting("HOOKYARD_MASTER_KEYS", error))?;
     let url = settings.database_url.expose_secret();
@@ -42,7 +44,7 @@ async fn run(settings: Settings) -> Result<(), Box<dyn std::error::Error + Send 
     let guard = Arc::new(Guard::new(&settings.egress, own.into_iter().collect()));
     let Stopped { now, end } = stop;
     tokio::spawn(operations::serve(ops, ready(&opened, now.clone()), numbers, end.clone()));
-    tokio::spawn(housekeeping::run(opened.clone(), end.clone()));
+    tokio::spawn(housekeeping::run(opened.clone(), retention, end.clone()));
     let worker = Worker {
         db: opened.db,
         configuration: opened.configuration,

@@ -16,7 +16,7 @@ use entity::shard::Lease;
 use entity::wake::Wake;
 use entity::{Database, DbErr, destination};
 use relay::clock::Clock;
-use relay::id::{DestinationId, TenantId};
+use relay::id::{DeliveryId, DestinationId, TenantId};
 use tokio::sync::{broadcast, mpsc};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -62,8 +62,8 @@ pub(crate) enum Message {
     TookBack(DestinationId, Reading, Ticket, Result<Vec<Due>, DbErr>),
     /// Who is first in these lines.
     Headed(Wanted, Ticket, Result<Vec<(Head, Due)>, DbErr>),
-    /// Destinations of a shard that have parked rows, and whose they are.
-    Discovered(Lease, Vec<(TenantId, DestinationId)>),
+    /// Destinations of a shard that have parked rows, whose they are, and the first of them.
+    Discovered(Lease, Vec<(TenantId, DestinationId, DeliveryId)>),
     /// Payloads were read, or not.
     Fetched,
     /// What a destination wants.
@@ -351,8 +351,10 @@ impl Owner {
                 self.state.schedule.ask_again(*id);
                 self.recall_if_failing(*id);
             }
+            Ok(News::Changed(Changed::Payload(event))) => self.state.works.forget(*event),
             Ok(News::Changed(_)) => {}
             Ok(News::Everything) | Err(_) => {
+                self.state.works = Works::default();
                 self.state.schedule.ask_all();
                 self.leases.held().into_iter().for_each(|lease| self.recall(lease));
             }

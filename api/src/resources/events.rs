@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use entity::change::Changed;
 use entity::{delivery, event, payload};
 use poem_openapi::param::Path;
 use poem_openapi::payload::Binary;
@@ -10,10 +11,11 @@ use relay::id::kind;
 
 use super::deliveries::Delivery;
 use super::{Tag, headers};
-use crate::answer::{Accepted, Found};
+use crate::answer::{Accepted, Found, Gone};
 use crate::auth::{Caller, Scope};
 use crate::error::Error;
 use crate::input::{Input, Search};
+use crate::mutation::Done;
 use crate::page::{Page, Paging};
 use crate::wire::{Id, Time, time};
 
@@ -204,6 +206,25 @@ impl Api {
         let (db, tenant) = (&access.app().db.read, access.id());
         event::find(db, tenant, **event_id).await?.ok_or(Error::NotFound)?;
         payload::body(db, tenant, **event_id).await?.map(Binary).ok_or(Error::Expired)
+    }
+
+    /// Erase an event's body
+    ///
+    /// Its headers go with it, and nothing can bring them back. What was still to be delivered fails as `payload expired`;
+    /// what is in flight may still arrive. Attributes, ids and the query stay for as long as the event.
+    #[oai(path = "/tenants/:tenant_id/events/:event_id/body", method = "delete", operation_id = "erase_event_body")]
+    async fn erase(
+        &self,
+        caller: Caller,
+        tenant_id: Path<Id<kind::Tenant>>,
+        event_id: Path<Id<kind::Event>>,
+    ) -> Result<Gone, Error> {
+        let access = caller.may(Scope::Write, **tenant_id).await?;
+        let change = access.begin().await?;
+        let row = event::find(&change.txn, access.id(), **event_id).await?.ok_or(Error::NotFound)?;
+        payload::erase(&change.txn, access.id(), row.id()).await?;
+        let done = Done::new("erase", row.id(), Some(access.id())).changes([Changed::Payload(row.id())]);
+        change.commit(done, Gone::gone()).await
     }
 
     /// Send an event again

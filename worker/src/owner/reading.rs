@@ -6,7 +6,7 @@ use entity::DbErr;
 use entity::delivery::SHARDS;
 use entity::pending::{self, Due, Head};
 use entity::shard::Lease;
-use relay::id::{DestinationId, EventId, TenantId};
+use relay::id::{DeliveryId, DestinationId, EventId, TenantId};
 use tokio::time::Instant;
 
 use super::{BREATH, Message, Owner, fault};
@@ -157,10 +157,10 @@ impl Owner {
         });
     }
 
-    pub(super) fn discovered(&mut self, lease: Lease, destinations: Vec<(TenantId, DestinationId)>) {
+    pub(super) fn discovered(&mut self, lease: Lease, destinations: Vec<(TenantId, DestinationId, DeliveryId)>) {
         if self.leases.epoch(lease.shard) == Some(lease.epoch) {
-            for destination in destinations {
-                self.state.schedule.discovered(destination, lease.shard, lease.epoch);
+            for (tenant, destination, _) in destinations {
+                self.state.schedule.discovered((tenant, destination), lease.shard, lease.epoch);
             }
         }
     }

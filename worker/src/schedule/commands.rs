@@ -23,6 +23,17 @@ impl Schedule {
         self.command(due, epoch, change, command)
     }
 
+    /// Ends a delivery of one of our shards that has waited for too long; one in flight ends as it ends.
+    pub(crate) fn expire(&mut self, due: &Due, epoch: i64) {
+        match self.known.get(&due.id).map(|known| &known.place) {
+            Some(Place::InFlight { .. } | Place::Writing { .. } | Place::Buried { redo: Some(_), .. }) => return,
+            Some(Place::Waiting) => self.unlist(due),
+            Some(Place::Buried { redo: None, .. }) | None => {}
+        }
+        let change = Change::Finish { state: State::Failed, reason: Some("expired".to_owned()), last: None };
+        self.command(due, epoch, change, None);
+    }
+
     /// Makes a delivery due now, if it waits for its time. In a line it still waits for its turn.
     pub(crate) fn try_now(&mut self, due: &Due, epoch: i64, now: i64, command: i64) -> Met {
         match self.known.get(&due.id).map(|known| &known.place) {

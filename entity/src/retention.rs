@@ -1,0 +1,161 @@
+//! What is forgotten because it is old: first what waits for a delivery that will not come (it ends as `expired`), then
+//! headers and bodies, then everything that is known of an event. Never what is still to be delivered.
+//!
+//! PostgreSQL drops whole days. SQLite has none, and deletes a little at a time, so that no webhook waits for it.
+
+use relay::clock::Clock;
+use relay::id::{TenantId, first_of, millis_of};
+use relay::retention::Retention;
+use sea_orm::{ConnectionTrait, DbBackend, DbErr, Statement, TransactionTrait, Value};
+use uuid::Uuid;
+
+use crate::command::{self, Kind};
+use crate::delivery::SHARDS;
+use crate::partition::{self, DAY_MS};
+use crate::{Database, pending, tenant};
+
+/// Rows that SQLite deletes in one statement, and bytes of bodies: some milliseconds, in which nothing else is written.
+const STEP: i64 = 500;
+const STEP_BYTES: i64 = 8 << 20;
+/// Tenants that are looked at between two looks at the list of them.
+const TENANTS: u64 = 250;
+
+/// Tables of whole days, each with the column whose time says which day.
+const METADATA: [(&str, &str); 3] = [("attempt", "delivery_id"), ("delivery", "id"), ("event", "id")];
+const PAYLOAD: (&str, &str) = ("payload", "event_id");
+
+/// Forgets what is older than it may be. Every process may do it; none does twice what another does. One thing that fails
+/// keeps no other from being done.
+pub async fn forget(db: &Database, clock: &Clock, retention: &Retention) -> Result<(), DbErr> {
+    let now = clock.now();
+    let (payloads, metadata) = (now - retention.payload_ms, now - retention.metadata_ms);
+    let expired = expire(db, payloads).await;
+    if db.is_sqlite() {
+        return expired.and(forget_rows(db, payloads, metadata).await);
+    }
+    let bodies = forget_days(db, &[PAYLOAD], payloads).await;
+    expired.and(bodies).and(forget_days(db, &METADATA, metadata).await)
+}
+
+/// Has the owners end what was to be delivered before `until` and is parked still: their destinations are paused,
+/// disabled, or too slow for ever. What is not parked is tried, and ends by its own schedule.
+async fn expire(db: &Database, until: i64) -> Result<(), DbErr> {
+    for shard in 0..SHARDS {
+        for (tenant, destination, oldest) in pending::parked_destinations(db, shard).await? {
+            if oldest.millis() >= until || command::is_left(&db.steady, destination, Kind::Expire).await? {
+                continue;
+            }
+            tracing::info!(tenant.id = %tenant, destination.id = %destination, "what waits there for too long expires");
+            command::leave(&db.finish, (tenant, destination), Kind::Expire, first_of(until)).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Drops the days of these tables that ended before `until`, the oldest first.
+async fn forget_days(db: &Database, tables: &[(&str, &str)], until: i64) -> Result<(), DbErr> {
+    let mut days: Vec<(i64, &str)> = Vec::new();
+    for (table, _) in tables {
+        let of_it = partition::days(&db.read, table).await?;
+        days.extend(of_it.into_iter().filter(|day| (day + 1) * DAY_MS <= until).map(|day| (day, *table)));
+    }
+    // Attempts before their deliveries, and those before their events: in the order of the tables.
+    days.sort_by_key(|(day, _)| *day);
+    let mut result = Ok(());
+    for (day, table) in days {
+        // Asked before anybody has to wait for it.
+        let dropped = if is_wanted(&db.read, day).await? { Ok(false) } else { drop_day(db, table, day).await };
+        match dropped {
+            Ok(true) => tracing::info!(table, day = partition::name(day), "an old day was forgotten"),
+            Ok(false) => tracing::debug!(table, day = partition::name(day), "something of it is still to be delivered"),
+            Err(error) => result = Err(error),
+        }
+    }
+    result
+}
+
+/// Whether something of a day is still to be delivered.
+async fn is_wanted(db: &impl ConnectionTrait, day: i64) -> Result<bool, DbErr> {
+    let text = "SELECT EXISTS (SELECT 1 FROM pending
+        WHERE (event_id >= $1 AND event_id < $2) OR (id >= $1 AND id < $2))";
+    let values: [Value; 2] = [first_of(day * DAY_MS).into(), first_of((day + 1) * DAY_MS).into()];
+    let row = db.query_one_raw(Statement::from_sql_and_values(DbBackend::Postgres, text, values)).await?;
+    row.ok_or_else(|| DbErr::RecordNotFound("EXISTS".into()))?.try_get_by_index(0)
+}
+
+/// Whether it is gone. Whoever reads the table meanwhile is waited for only briefly, since everybody else has to wait
+/// behind us.
+async fn drop_day(db: &Database, table: &str, day: i64) -> Result<bool, DbErr> {
+    let _leave = db.may_change().await;
+    let txn = db.write.begin().await?;
+    let run = |text: String| txn.execute_raw(Statement::from_string(DbBackend::Postgres, text));
+    run("SET LOCAL lock_timeout = '4s'".to_owned()).await?;
+    run(format!("SELECT pg_advisory_xact_lock({})", partition::LOCK)).await?;
+    let name = format!("{table}_{}", partition::name(day));
+    if !partition::days(&txn, table).await?.contains(&day) {
+        return Ok(true);
+    }
+    run("SET LOCAL lock_timeout = '500ms'".to_owned()).await?;
+    run("SET LOCAL enable_seqscan = on".to_owned()).await?;
+    run(format!("LOCK TABLE {name} IN ACCESS EXCLUSIVE MODE")).await?;
+    // Whoever sends something of it again has read it first, and so was waited for.
+    if is_wanted(&txn, day).await? {
+        return Ok(false);
+    }
+    run(format!("DROP TABLE {name}")).await?;
+    txn.commit().await?;
+    Ok(true)
+}
+
+/// Deletes each tenant's old rows, a little at a time.
+async fn forget_rows(db: &Database, payloads: i64, metadata: i64) -> Result<(), DbErr> {
+    let mut before = None;
+    loop {
+        let tenants = tenant::page(&db.read, before, TENANTS).await?;
+        for tenant in &tenants {
+            let tenant = tenant.id();
+            delete(db, PAYLOAD, tenant, wanted_from(db, tenant, payloads).await?).await?;
+            let from = wanted_from(db, tenant, metadata).await?;
+            for table in METADATA {
+                delete(db, table, tenant, from).await?;
+            }
+        }
+        match tenants.last() {
+            Some(last) => before = Some(last.id()),
+            None => return Ok(()),
+        }
+    }
+}
+
+/// From when on a tenant's rows stay: `until`, or when the oldest was made that is still to be delivered.
+async fn wanted_from(db: &Database, tenant: TenantId, until: i64) -> Result<i64, DbErr> {
+    let text = "SELECT id FROM pending WHERE tenant_id = $1 AND id < $2 ORDER BY id LIMIT 1";
+    let values: [Value; 2] = [tenant.uuid().into(), first_of(until).into()];
+    let oldest = db.read.query_one_raw(Statement::from_sql_and_values(DbBackend::Sqlite, text, values)).await?;
+    let oldest = oldest.map(|row| row.try_get_by_index::<Uuid>(0)).transpose()?;
+    Ok(oldest.map_or(until, |id| until.min(millis_of(id))))
+}
+
+/// Rows of a tenant from before `until`, but what is being sent again.
+async fn delete(db: &Database, (table, key): (&str, &str), tenant: TenantId, until: i64) -> Result<(), DbErr> {
+    let (size, wanted) = match table {
+        "payload" => ("length(body)", "pending.event_id = old.event_id"),
+        "event" => ("0", "pending.event_id = old.id"),
+        _ => ("0", "false"),
+    };
+    let text = format!(
+        "DELETE FROM {table} WHERE tenant_id = $1 AND {key} IN
+            (SELECT {key} FROM (SELECT {key}, size, sum(size) OVER (ORDER BY {key}) AS sum FROM
+                (SELECT {key}, {size} AS size FROM {table} old WHERE tenant_id = $1 AND {key} < $2 AND NOT EXISTS
+                    (SELECT 1 FROM pending WHERE pending.tenant_id = $1 AND pending.trigger <> 0 AND {wanted})
+                ORDER BY {key} LIMIT {STEP}))
+            WHERE sum - size < {STEP_BYTES})"
+    );
+    loop {
+        let values: [Value; 2] = [tenant.uuid().into(), first_of(until).into()];
+        let done = db.finish.execute_raw(Statement::from_sql_and_values(DbBackend::Sqlite, &text, values)).await?;
+        if done.rows_affected() == 0 {
+            return Ok(());
+        }
+    }
+}

@@ -1,0 +1,165 @@
+//! What is old is forgotten, bodies first, and never what is still to be delivered.
+
+use std::time::Duration;
+
+use harness::answer::{items, text};
+use harness::{Database, Receiver, Relay, Tenant, eventually, on_each_database};
+use serde_json::{Value, json};
+
+on_each_database![
+    bodies_are_forgotten_first_and_then_all_of_it,
+    what_waits_for_too_long_expires,
+    what_is_sent_again_is_kept_until_it_is_sent,
+    how_long_is_said_by_the_operator,
+    a_body_is_erased_when_somebody_says_so,
+];
+
+const DAY: Duration = Duration::from_secs(86_400);
+const BODY: &str = r#"{"event": "kept"}"#;
+
+async fn bodies_are_forgotten_first_and_then_all_of_it(database: Database) {
+    let relay = Relay::start(database).await;
+    let receiver = Receiver::start().await;
+    let route = relay.route(&receiver).await;
+    let (tenant, source) = (&route.tenant, &route.source);
+    let old = source.post(BODY).await.event_id();
+    let delivery = text(&tenant.settled(&old).await[0], "id");
+    later(&relay, DAY * 20).await;
+    let young = source.post(BODY).await.event_id();
+    tenant.settled(&young).await;
+    assert_eq!(body(tenant, &old).await, Some(BODY.to_owned()));
+
+    later(&relay, DAY * 12).await;
+    forgotten(tenant, &old).await;
+    let kept = tenant.event(&old).await;
+    assert_eq!((&kept["headers"], &kept["size"]), (&Value::Null, &json!(BODY.len())));
+    assert_eq!(tenant.delivery(&delivery).await["state"], "delivered");
+    assert_eq!(body(tenant, &young).await, Some(BODY.to_owned()));
+
+    later(&relay, DAY * 60).await;
+    eventually("the event to be forgotten", async || {
+        (tenant.get(&format!("/events/{old}")).await.status == 404).then_some(())
+    })
+    .await;
+    eventually("its delivery to be forgotten", async || {
+        (tenant.get(&format!("/deliveries/{delivery}")).await.status == 404).then_some(())
+    })
+    .await;
+    let listed = items(&tenant.get("/events").await.json(200));
+    assert_eq!(listed.iter().map(|event| text(event, "id")).collect::<Vec<_>>(), [young.as_str()]);
+    forgotten(tenant, &young).await;
+}
+
+async fn what_waits_for_too_long_expires(database: Database) {
+    let relay = Relay::start(database).await;
+    let receiver = Receiver::start().await;
+    let route = relay.route(&receiver).await;
+    let (tenant, source, destination) = (&route.tenant, &route.source, &route.destination);
+    tenant.act(&format!("{}/pause", destination.path())).await.is(200);
+    let old = source.post(BODY).await.event_id();
+    held(tenant, &old).await;
+    later(&relay, DAY * 29).await;
+    let young = source.post(BODY).await.event_id();
+    held(tenant, &young).await;
+    assert_eq!(body(tenant, &old).await, Some(BODY.to_owned()));
+
+    later(&relay, DAY * 3).await;
+    let ended = tenant.settled(&old).await;
+    assert_eq!((&ended[0]["state"], &ended[0]["reason"]), (&json!("failed"), &json!("expired")));
+    later(&relay, DAY).await;
+    forgotten(tenant, &old).await;
+
+    tenant.act(&format!("{}/resume", destination.path())).await.is(200);
+    tenant.settled(&young).await;
+    assert_eq!(receiver.order(), [young]);
+}
+
+async fn what_is_sent_again_is_kept_until_it_is_sent(database: Database) {
+    let relay = Relay::start(database).await;
+    let receiver = Receiver::start().await;
+    let route = relay.route(&receiver).await;
+    let (tenant, source, destination) = (&route.tenant, &route.source, &route.destination);
+    let unwanted = source.post(BODY).await.event_id();
+    tenant.settled(&unwanted).await;
+    later(&relay, DAY).await;
+    let event = source.post(BODY).await.event_id();
+    tenant.settled(&event).await;
+    tenant.act(&format!("{}/pause", destination.path())).await.is(200);
+    later(&relay, DAY * 20).await;
+    let replay = tenant.post(&format!("/events/{event}/replay"), json!({})).await.json(202);
+    let replay = replay["deliveries"][0]["id"].as_str().unwrap().to_owned();
+    tenant.delivery_in(&replay, "held").await;
+
+    later(&relay, DAY * 15).await;
+    // So it was looked at.
+    forgotten(tenant, &unwanted).await;
+    assert_eq!(body(tenant, &event).await, Some(BODY.to_owned()));
+    tenant.act(&format!("{}/resume", destination.path())).await.is(200);
+    tenant.delivery_in(&replay, "delivered").await;
+    assert_eq!(receiver.wait_for(3).await[2].body, BODY);
+    later(&relay, DAY).await;
+    forgotten(tenant, &event).await;
+}
+
+async fn how_long_is_said_by_the_operator(database: Database) {
+    let plan = Relay::plan(database);
+    let plan = plan.setting("HOOKYARD_RETENTION_PAYLOAD", "2d").setting("HOOKYARD_RETENTION_METADATA", "4d");
+    let relay = plan.start().await;
+    let receiver = Receiver::start().await;
+    let route = relay.route(&receiver).await;
+    let event = route.source.post(BODY).await.event_id();
+    route.tenant.settled(&event).await;
+    later(&relay, DAY * 3).await;
+    forgotten(&route.tenant, &event).await;
+    assert_eq!(route.tenant.event(&event).await["id"], event.as_str());
+    later(&relay, DAY * 2).await;
+    eventually("the event to be forgotten", async || {
+        (route.tenant.get(&format!("/events/{event}")).await.status == 404).then_some(())
+    })
+    .await;
+}
+
+async fn a_body_is_erased_when_somebody_says_so(database: Database) {
+    let relay = Relay::start(database).await;
+    let receiver = Receiver::start().await;
+    let route = relay.route(&receiver).await;
+    let (tenant, source, destination) = (&route.tenant, &route.source, &route.destination);
+    tenant.act(&format!("{}/pause", destination.path())).await.is(200);
+    let [erased, kept] = [source.post(BODY).await.event_id(), source.post(BODY).await.event_id()];
+    held(tenant, &kept).await;
+    let other = relay.tenant("other").await;
+    let _ = other.delete(&format!("/events/{erased}/body")).await.problem(404);
+    for _ in 0..2 {
+        tenant.delete(&format!("/events/{erased}/body")).await.is(204);
+    }
+    let _ = tenant.get(&format!("/events/{erased}/body")).await.problem(410);
+    assert_eq!(tenant.event(&erased).await["headers"], Value::Null);
+    let _ = tenant.post(&format!("/events/{erased}/replay"), json!({})).await.problem(410);
+
+    tenant.act(&format!("{}/resume", destination.path())).await.is(200);
+    let ended = tenant.settled(&erased).await;
+    assert_eq!((&ended[0]["state"], &ended[0]["reason"]), (&json!("failed"), &json!("payload expired")));
+    tenant.settled(&kept).await;
+    assert_eq!(receiver.order(), [kept]);
+}
+
+async fn later(relay: &Relay, by: Duration) {
+    relay.clock.advance(by);
+    relay.clock_is_followed().await;
+}
+
+/// What is kept of an event's body.
+async fn body(tenant: &Tenant, event: &str) -> Option<String> {
+    let answer = tenant.get(&format!("/events/{event}/body")).await;
+    (answer.status == 200).then(|| answer.text())
+}
+
+async fn forgotten(tenant: &Tenant, event: &str) {
+    eventually("the body to be forgotten", async || body(tenant, event).await.is_none().then_some(())).await;
+    let _ = tenant.get(&format!("/events/{event}/body")).await.problem(410);
+}
+
+async fn held(tenant: &Tenant, event: &str) {
+    eventually("it to be held", async || (tenant.deliveries(event).await.first()?["state"] == "held").then_some(()))
+        .await;
+}
