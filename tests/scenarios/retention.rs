@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use harness::answer::{items, text};
-use harness::{Database, Receiver, Relay, Tenant, eventually, on_each_database};
+use harness::{Client, Database, Receiver, Relay, Tenant, eventually, on_each_database};
 use serde_json::{Value, json};
 
 on_each_database![
@@ -12,6 +12,7 @@ on_each_database![
     what_is_sent_again_is_kept_until_it_is_sent,
     how_long_is_said_by_the_operator,
     a_body_is_erased_when_somebody_says_so,
+    operators_see_how_large_it_is,
 ];
 
 const DAY: Duration = Duration::from_secs(86_400);
@@ -143,9 +144,28 @@ async fn a_body_is_erased_when_somebody_says_so(database: Database) {
     assert_eq!(receiver.order(), [kept]);
 }
 
+async fn operators_see_how_large_it_is(database: Database) {
+    let relay = Relay::start(database).await;
+    let told = if relay.is_one_process() { "all" } else { "pending" };
+    eventually("the size of a table", async || {
+        let page = Client::of(&relay.workers[0]).operations("/metrics").await.text();
+        let value =
+            page.lines().find_map(|line| line.strip_prefix(&format!("hookyard_table_bytes{{table=\"{told}\"}} ")));
+        value.and_then(|bytes| bytes.parse::<f64>().ok()).filter(|bytes| *bytes >= 4096.0)
+    })
+    .await;
+}
+
+/// Days are made ahead for two weeks: after a longer leap nobody is ready before there are some again.
 async fn later(relay: &Relay, by: Duration) {
     relay.clock.advance(by);
     relay.clock_is_followed().await;
+    for process in relay.processes() {
+        eventually("days to be there again", async || {
+            (Client::of(process).operations("/readyz").await.status == 200).then_some(())
+        })
+        .await;
+    }
 }
 
 /// What is kept of an event's body.
