@@ -66,9 +66,8 @@ pub async fn is_left(db: &impl ConnectionTrait, destination: DestinationId, kind
     Ok(row.is_some())
 }
 
-/// The commands that wait for the owner of these shards, oldest first, at most 1,000 of them; what nobody waits for comes
-/// last. Those of a newer version are
-/// left for a newer worker.
+/// The commands that wait for the owner of these shards, oldest first, at most 1,000 of them; expiries, which nobody waits
+/// for, come last. Those of a newer version are left for a newer worker.
 pub async fn waiting(db: &impl ConnectionTrait, shards: &[i16]) -> Result<Vec<Command>, DbErr> {
     let list = |numbers: &mut dyn Iterator<Item = i16>| {
         numbers.map(|number| number.to_string()).collect::<Vec<_>>().join(", ")

@@ -69,7 +69,7 @@ pub async fn run(opened: Opened, retention: Retention, stop: CancellationToken) 
 /// By itself, since a great deal may be old at once.
 async fn forget(db: Database, clock: Clock, retention: Retention, stop: CancellationToken) {
     let mut forget_at: Option<Duration> = None;
-    while !stop.is_cancelled() {
+    while stop.run_until_cancelled(tokio::time::sleep(POLL * 4)).await.is_some() {
         let moved = clock.boot();
         if forget_at.is_none_or(|at| moved >= at) {
             let forgotten =
@@ -77,10 +77,6 @@ async fn forget(db: Database, clock: Clock, retention: Retention, stop: Cancella
             let again_in = if forgotten.is_ok() { FORGET_EVERY } else { CLEAN_EVERY };
             forget_at = Some(moved + again_in);
             told(forgotten, "not all that is old was forgotten; it is tried again in a minute");
-        }
-        tokio::select! {
-            () = stop.cancelled() => {}
-            () = tokio::time::sleep(POLL * 4) => {}
         }
     }
 }

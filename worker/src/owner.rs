@@ -16,7 +16,7 @@ use entity::shard::Lease;
 use entity::wake::Wake;
 use entity::{Database, DbErr, destination};
 use relay::clock::Clock;
-use relay::id::{DeliveryId, DestinationId, TenantId};
+use relay::id::{DestinationId, TenantId};
 use tokio::sync::{broadcast, mpsc};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -62,8 +62,8 @@ pub(crate) enum Message {
     TookBack(DestinationId, Reading, Ticket, Result<Vec<Due>, DbErr>),
     /// Who is first in these lines.
     Headed(Wanted, Ticket, Result<Vec<(Head, Due)>, DbErr>),
-    /// Destinations of a shard that have parked rows, whose they are, and the first of them.
-    Discovered(Lease, Vec<(TenantId, DestinationId, DeliveryId)>),
+    /// Destinations of a shard that have parked rows, and whose they are.
+    Discovered(Lease, Vec<(TenantId, DestinationId)>),
     /// Payloads were read, or not.
     Fetched,
     /// What a destination wants.

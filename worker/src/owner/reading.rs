@@ -6,7 +6,7 @@ use entity::DbErr;
 use entity::delivery::SHARDS;
 use entity::pending::{self, Due, Head};
 use entity::shard::Lease;
-use relay::id::{DeliveryId, DestinationId, EventId, TenantId};
+use relay::id::{DestinationId, EventId, TenantId};
 use tokio::time::Instant;
 
 use super::{BREATH, Message, Owner, fault};
@@ -151,16 +151,19 @@ impl Owner {
         self.tracker.spawn(async move {
             match pending::parked_destinations(&db, lease.shard).await {
                 Ok(found) if found.is_empty() => {}
-                Ok(found) => drop(outbox.send(Message::Discovered(lease, found))),
+                Ok(found) => {
+                    let whose = found.into_iter().map(|(tenant, destination, _)| (tenant, destination)).collect();
+                    let _ = outbox.send(Message::Discovered(lease, whose));
+                }
                 Err(error) => fault(&error, "parked destinations were not looked for"),
             }
         });
     }
 
-    pub(super) fn discovered(&mut self, lease: Lease, destinations: Vec<(TenantId, DestinationId, DeliveryId)>) {
+    pub(super) fn discovered(&mut self, lease: Lease, destinations: Vec<(TenantId, DestinationId)>) {
         if self.leases.epoch(lease.shard) == Some(lease.epoch) {
-            for (tenant, destination, _) in destinations {
-                self.state.schedule.discovered((tenant, destination), lease.shard, lease.epoch);
+            for destination in destinations {
+                self.state.schedule.discovered(destination, lease.shard, lease.epoch);
             }
         }
     }
