@@ -14,6 +14,7 @@ use relay::quota::Quotas;
 use tokio::sync::Semaphore;
 
 use crate::oauth::Tokens;
+use crate::replaying::Bell;
 
 /// Cheap to clone; all clones are one process's state.
 #[derive(Debug, Clone)]
@@ -34,6 +35,8 @@ pub struct App {
     /// How many explanations a tenant may ask for; and one is made at a time, since it may be much work.
     pub explanations: Quotas<TenantId>,
     pub explaining: Arc<Semaphore>,
+    /// Rings when there is a new replay of many.
+    pub replays: Bell,
     pub clock: Clock,
     /// Rings when something that is due was committed.
     pub wake: Wake,

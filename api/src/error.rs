@@ -80,6 +80,12 @@ pub enum Error {
 }
 
 impl Error {
+    /// A parameter of the query is wrong.
+    #[must_use]
+    pub fn query(name: impl Into<String>, detail: impl Into<String>) -> Self {
+        Self::Invalid(vec![Trouble::at(Place::Query, name, detail)])
+    }
+
     /// A field of the body is wrong.
     #[must_use]
     pub fn field(pointer: impl Into<String>, detail: impl Into<String>) -> Self {

@@ -29,6 +29,7 @@ pub mod last_used;
 pub mod mutation;
 pub mod oauth;
 pub mod page;
+pub mod replaying;
 pub mod request;
 pub mod resources;
 pub mod schema;
@@ -80,6 +81,7 @@ impl Api {
             tests: relay::quota::Quotas::default(),
             explanations: relay::quota::Quotas::default(),
             explaining: Arc::new(tokio::sync::Semaphore::new(1)),
+            replays: replaying::Bell::default(),
             clock: opened.clock.clone(),
             wake,
             public_url: public_url.into(),
@@ -133,7 +135,8 @@ impl Api {
             server::serve(self.listener, self.door, front, stop).await;
             ended.cancel();
         };
-        tokio::join!(served, noted, refused);
+        let replayed = replaying::run(self.app.clone(), ended.clone());
+        tokio::join!(served, noted, refused, replayed);
     }
 }
 

@@ -2,6 +2,7 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use entity::search::{Range, Read};
 use poem_openapi::Object;
 use poem_openapi::types::{ParseFromJSON, ToJSON, Type};
 use relay::id::{Id, Kind};
@@ -9,6 +10,7 @@ use relay::keyring::Keyring;
 use secrecy::ExposeSecret;
 
 use crate::error::{Error, Place, Trouble};
+use crate::wire::Time;
 
 /// Which part of a list.
 #[derive(Debug, Clone, Default, Object)]
@@ -26,7 +28,7 @@ pub struct Paging {
 pub struct Page<T: Send + Sync + Type + ParseFromJSON + ToJSON> {
     /// The items.
     pub items: Vec<T>,
-    /// Gives the next page as `cursor`; null on the last one.
+    /// Gives the next page as `cursor`; null on the last one. A search through much may find few or none at a time.
     #[oai(nullable)]
     pub next_cursor: Option<String>,
 }
@@ -72,18 +74,39 @@ impl<K: Kind> Reading<'_, K> {
     /// Turns rows into the page. `shown` makes an item of a row, whose id is `id`.
     pub fn page<R, T>(
         self,
-        mut rows: Vec<R>,
+        rows: Vec<R>,
         id: impl Fn(&R) -> Id<K>,
         shown: impl FnMut(&R) -> Result<T, Error>,
     ) -> Result<Page<T>, Error>
     where
         T: Send + Sync + Type + ParseFromJSON + ToJSON,
     {
+        self.found(Read { rows, until: None }, id, shown)
+    }
+
+    /// The same of what a search found. One that has not come to an end goes on where it stopped, however little it found.
+    pub fn found<R, T>(
+        self,
+        read: Read<R>,
+        id: impl Fn(&R) -> Id<K>,
+        shown: impl FnMut(&R) -> Result<T, Error>,
+    ) -> Result<Page<T>, Error>
+    where
+        T: Send + Sync + Type + ParseFromJSON + ToJSON,
+    {
+        let Read { mut rows, until } = read;
         let is_last = rows.len() <= self.limit;
         rows.truncate(self.limit);
-        let last = rows.last().filter(|_| !is_last).map(id);
+        let last = rows.last().filter(|_| !is_last).map(id).or(until.map(Into::into));
         let items = rows.iter().map(shown).collect::<Result<_, _>>()?;
         Ok(Page { items, next_cursor: last.map(|id| seal(self.keyring, &self.list, id)) })
+    }
+
+    /// Which part of a table that is, narrowed to what was made in this time.
+    #[must_use]
+    pub fn range(&self, after: Option<Time>, before: Option<Time>) -> Range {
+        let (after, before) = (after.map(|at| at.0.0), before.map(|at| at.0.0));
+        Range { after, before, ..Range::newest(self.before.map(Id::uuid), self.rows()) }
     }
 }
 

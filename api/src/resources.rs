@@ -13,6 +13,7 @@ pub mod destinations;
 pub mod egress_addresses;
 pub mod events;
 pub mod providers;
+pub mod replays;
 pub mod request_ids;
 pub mod sources;
 pub mod subscriptions;
@@ -31,6 +32,7 @@ pub type Apis = (
     request_ids::Api,
     events::Api,
     deliveries::Api,
+    replays::Api,
     audit_log::Api,
 );
 
@@ -54,6 +56,8 @@ pub enum Tag {
     Events,
     /// Events on their way to destinations.
     Deliveries,
+    /// Many events or deliveries that are sent again.
+    Replays,
     /// Who changed what.
     AuditLog,
 }
@@ -73,6 +77,7 @@ pub fn service() -> OpenApiService<Apis, ()> {
         request_ids::Api,
         events::Api,
         deliveries::Api,
+        replays::Api,
         audit_log::Api,
     );
     OpenApiService::new(apis, "Hookyard", env!("CARGO_PKG_VERSION"))

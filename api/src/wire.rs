@@ -126,6 +126,7 @@ macro_rules! things {
 things! {
     Tenant "tenant", Source "source", Destination "destination", Subscription "subscription", Event "event",
     Delivery "delivery", ApiKey "api-key", Credential "credential", Rejection "rejection", AuditEntry "audit-entry",
+    Replay "replay",
 }
 
 impl<K: Thing> Meaning for id::Id<K> {

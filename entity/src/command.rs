@@ -24,7 +24,7 @@ pub enum Kind {
 impl Kind {
     const ALL: [Self; 5] = [Self::Cancel, Self::TryNow, Self::EndDestination, Self::EndSubscription, Self::Expire];
 
-    fn number(self) -> i16 {
+    pub(crate) fn number(self) -> i16 {
         self as i16
     }
 }

@@ -234,8 +234,22 @@ pub async fn page(
 
 /// What each of a tenant's destinations was told besides, if anything.
 pub(crate) async fn settings(db: &impl ConnectionTrait, tenant: TenantId) -> Result<HashMap<Uuid, Settings>, DbErr> {
+    settings_where(db, Condition::all().add(Column::TenantId.eq(tenant.uuid()))).await
+}
+
+/// The same of those of these that there are.
+pub async fn settings_of(
+    db: &impl ConnectionTrait,
+    tenant: TenantId,
+    ids: impl IntoIterator<Item = DestinationId>,
+) -> Result<HashMap<Uuid, Settings>, DbErr> {
+    let these = Column::Id.is_in(ids.into_iter().map(relay::id::Id::uuid));
+    settings_where(db, Condition::all().add(Column::TenantId.eq(tenant.uuid())).add(these)).await
+}
+
+async fn settings_where(db: &impl ConnectionTrait, wanted: Condition) -> Result<HashMap<Uuid, Settings>, DbErr> {
     let columns = Entity::find().select_only().column(Column::Id).column(Column::Settings);
-    let rows: Vec<(Uuid, String)> = columns.filter(Column::TenantId.eq(tenant.uuid())).into_tuple().all(db).await?;
+    let rows: Vec<(Uuid, String)> = columns.filter(wanted).into_tuple().all(db).await?;
     // One that cannot be read is sent nothing (see [`Opened`]); the others' events are accepted all the same.
     let read = |column: &str| {
         read_settings(column).unwrap_or_else(|error| {

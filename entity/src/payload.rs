@@ -1,5 +1,7 @@
 //! Headers and raw body of an event: apart from it, since they are large and are forgotten sooner.
 
+use std::collections::HashSet;
+
 use http::HeaderMap;
 use relay::id::{EventId, TenantId};
 use relay::inbound::Inbound;
@@ -40,6 +42,14 @@ pub async fn body(db: &impl ConnectionTrait, tenant: TenantId, event: EventId) -
 /// Whether there is still something to send.
 pub async fn is_kept(db: &impl ConnectionTrait, tenant: TenantId, event: EventId) -> Result<bool, DbErr> {
     Ok(column::<Uuid>(db, tenant, event, Column::EventId).await?.is_some())
+}
+
+/// Of which of these events there is still something to send.
+pub async fn kept(db: &impl ConnectionTrait, tenant: TenantId, events: &[EventId]) -> Result<HashSet<EventId>, DbErr> {
+    let of = Entity::find().filter(Column::TenantId.eq(tenant.uuid()));
+    let of = of.filter(Column::EventId.is_in(events.iter().map(|id| id.uuid()))).select_only().column(Column::EventId);
+    let ids: Vec<(Uuid,)> = of.into_tuple().all(db).await?;
+    Ok(ids.into_iter().map(|(id,)| id.into()).collect())
 }
 
 /// Forgets headers and body of a tenant's event.

@@ -1,6 +1,6 @@
 //! Unfinished deliveries. A row is the queue entry: it exists exactly as long as the delivery is unfinished.
 
-use relay::id::{DeliveryId, DestinationId, EventId, SubscriptionId, TenantId};
+use relay::id::{DeliveryId, DestinationId, EventId, ReplayId, SubscriptionId, TenantId};
 use sea_orm::sea_query::ArrayType;
 use sea_orm::{ConnectionTrait, DbBackend, DbErr, QueryResult, Statement, Value};
 use uuid::Uuid;
@@ -23,6 +23,8 @@ pub struct NewPending {
     pub trigger: Trigger,
     /// The finished delivery that this one repeats.
     pub retry_of: Option<DeliveryId>,
+    /// The replay of many that asked for it.
+    pub replay_id: Option<ReplayId>,
     /// Bytes of the event's body.
     pub size: i32,
     /// When it is due: the present.
@@ -32,9 +34,10 @@ pub struct NewPending {
 /// Puts a delivery into the queue, in the transaction that answers for it.
 pub async fn insert(txn: &impl ConnectionTrait, new: &NewPending) -> Result<(), DbErr> {
     let text = "INSERT INTO pending
-        (tenant_id, id, shard, due_at, event_id, subscription_id, destination_id, attempts, trigger, retry_of, size, order_key)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, 0, $8, $9, $10, $11)";
-    let values: [Value; 11] = [
+        (tenant_id, id, shard, due_at, event_id, subscription_id, destination_id, attempts, trigger, retry_of, size, order_key,
+        replay_id)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, 0, $8, $9, $10, $11, $12)";
+    let values: [Value; 12] = [
         new.tenant_id.uuid().into(),
         new.id.uuid().into(),
         shard_of(new.destination_id).into(),
@@ -46,6 +49,7 @@ pub async fn insert(txn: &impl ConnectionTrait, new: &NewPending) -> Result<(), 
         new.retry_of.map(relay::id::Id::uuid).into(),
         new.size.into(),
         new.order_key.into(),
+        new.replay_id.map(relay::id::Id::uuid).into(),
     ];
     txn.execute_raw(Statement::from_sql_and_values(txn.get_database_backend(), text, values)).await.map(drop)
 }

@@ -1,6 +1,6 @@
 //! Which events of which sources go to which destination.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use relay::event_type::Pattern;
 use relay::filter::Filter;
@@ -238,6 +238,18 @@ pub async fn rules(db: &impl ConnectionTrait, tenant: TenantId) -> Result<Vec<Ru
 /// A tenant's subscription.
 pub async fn find(db: &impl ConnectionTrait, tenant: TenantId, id: SubscriptionId) -> Result<Option<Model>, DbErr> {
     Entity::find_by_id((tenant.uuid(), id.uuid())).one(db).await
+}
+
+/// Which of these ids are subscriptions of this tenant.
+pub async fn those_of(
+    db: &impl ConnectionTrait,
+    tenant: TenantId,
+    ids: impl IntoIterator<Item = SubscriptionId>,
+) -> Result<HashSet<SubscriptionId>, DbErr> {
+    let these = Column::Id.is_in(ids.into_iter().map(relay::id::Id::uuid));
+    let found = Entity::find().filter(Column::TenantId.eq(tenant.uuid())).filter(these);
+    let ids: Vec<(Uuid,)> = found.select_only().column(Column::Id).into_tuple().all(db).await?;
+    Ok(ids.into_iter().map(|(id,)| id.into()).collect())
 }
 
 /// A tenant's subscription that nobody else changes until the transaction ends.

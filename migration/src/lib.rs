@@ -10,6 +10,7 @@ mod m20261122_000003_front_door;
 mod m20261122_000004_requests;
 mod m20261122_000005_credentials;
 mod m20261128_000006_destinations;
+mod m20261128_000007_recovery;
 
 /// Every migration, oldest first.
 #[derive(Debug)]
@@ -25,6 +26,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261122_000004_requests::Migration),
             Box::new(m20261122_000005_credentials::Migration),
             Box::new(m20261128_000006_destinations::Migration),
+            Box::new(m20261128_000007_recovery::Migration),
         ]
     }
 }

@@ -48,6 +48,7 @@ kinds! {
     Credential CredentialId "crd" "a credential",
     Rejection RejectionId "rej" "a rejection",
     AuditEntry AuditId "aud" "an audit entry",
+    Replay ReplayId "rpl" "a replay",
 }
 
 /// A `UUIDv7` that knows what it identifies.

@@ -15,6 +15,7 @@ on_each_database![
     a_receiver_verifies_as_printed,
     a_destination_is_set_up_as_printed,
     a_sender_of_ones_own_is_verified_as_printed,
+    events_are_found_and_sent_again_as_printed,
 ];
 
 /// A tenant that has followed a page to its end.
@@ -30,7 +31,7 @@ impl Reader {
         let directory = database.directory();
         let relay = Relay::start(database).await;
         let tenant = relay.tenant("acme").await;
-        let key = json!({ "name": "a reader's", "scopes": ["read", "write", "payloads"] });
+        let key = json!({ "name": "a reader's", "scopes": ["read", "write", "payloads", "replay"] });
         let settings = Settings::from([
             ("HOOKYARD", format!("http://{}", relay.apis[0].address())),
             ("KEY", text(&tenant.post("/api-keys", key).await.json(201), "key")),
@@ -170,4 +171,10 @@ async fn a_sender_of_ones_own_is_verified_as_printed(database: Database) {
     assert_eq!(reader.tenant.event(receiver.requests()[0].one("webhook-id")).await["external_id"], "17");
     reader.was_refused(1);
     reader.rejections_are([("signature_mismatch", 1)]).await;
+}
+
+async fn events_are_found_and_sent_again_as_printed(database: Database) {
+    let receiver = Receiver::start().await;
+    let reader = Reader::of("docs/recovery.md", &receiver.url(), database).await;
+    assert_eq!(receiver.count(), 3, "{}", reader.said);
 }

@@ -28,6 +28,7 @@ mod mutations;
 mod refusals;
 mod request_ids;
 mod resources;
+mod searches;
 
 /// An admin API with a tenant `acme`, asked with the operator's key unless told otherwise.
 struct World {
@@ -67,6 +68,7 @@ impl World {
             tests: relay::quota::Quotas::default(),
             explanations: relay::quota::Quotas::default(),
             explaining: Arc::new(tokio::sync::Semaphore::new(1)),
+            replays: crate::replaying::Bell::default(),
             clock,
             wake: Wake::default(),
             public_url: "https://hooks.example".into(),

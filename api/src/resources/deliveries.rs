@@ -10,13 +10,16 @@ use crate::answer::{Accepted, Found, Nothing};
 use crate::auth::{Caller, Scope};
 use crate::error::Error;
 use crate::input::{Input, Search};
-use crate::page::{Page, Paging};
+use crate::page::Page;
 use crate::wire::{Id, Time, time};
 
 mod again;
 mod log;
+mod search;
 
 pub use log::{Attempt, AttemptOutcome};
+pub(super) use search::statuses;
+pub use search::{DeliverySearch, StatusClass};
 
 /// One event on its way to one destination.
 #[derive(Debug, Clone, Object)]
@@ -28,7 +31,7 @@ pub struct Delivery {
     pub subscription_id: Option<Id<kind::Subscription>>,
     pub destination_id: Id<kind::Destination>,
     pub state: DeliveryState,
-    /// Why it ended as it did.
+    /// Why it ended as it did, or what it waits for.
     #[oai(nullable)]
     pub reason: Option<String>,
     /// How many attempts were made.
@@ -39,6 +42,9 @@ pub struct Delivery {
     /// What the destination answered last.
     #[oai(nullable)]
     pub last_status: Option<i16>,
+    /// What the last attempt came to.
+    #[oai(nullable)]
+    pub last_outcome: Option<AttemptOutcome>,
     /// How long the last attempt took.
     #[oai(nullable)]
     pub duration_ms: Option<i32>,
@@ -46,6 +52,9 @@ pub struct Delivery {
     /// The finished delivery that this one repeats.
     #[oai(nullable)]
     pub retry_of: Option<Id<kind::Delivery>>,
+    /// The replay that made it.
+    #[oai(nullable)]
+    pub replay_id: Option<Id<kind::Replay>>,
     pub created_at: Time,
     #[oai(nullable)]
     pub finished_at: Option<Time>,
@@ -82,26 +91,18 @@ pub enum Trigger {
     Test,
 }
 
-/// Which deliveries.
-#[derive(Debug, Clone, Object)]
-pub struct DeliverySearch {
-    /// Of this event.
-    pub event_id: Option<Id<kind::Event>>,
-    /// To this destination.
-    pub destination_id: Option<Id<kind::Destination>>,
-    /// Because of this subscription.
-    pub subscription_id: Option<Id<kind::Subscription>>,
-    /// In this state.
-    pub state: Option<DeliveryState>,
-    /// Last answered with this status.
-    #[oai(validator(minimum(value = "100"), maximum(value = "599")))]
-    pub last_status: Option<i16>,
-    /// Made at this time or later.
-    pub after: Option<Time>,
-    /// Made earlier than this.
-    pub before: Option<Time>,
-    #[oai(flatten)]
-    pub paging: Paging,
+impl DeliveryState {
+    /// As rows have it, and whether its destination must be paused or disabled.
+    pub(super) fn stored(self) -> (delivery::State, Option<bool>) {
+        match self {
+            Self::Pending => (delivery::State::Pending, Some(false)),
+            Self::Held => (delivery::State::Pending, Some(true)),
+            Self::Delivered => (delivery::State::Delivered, None),
+            Self::Failed => (delivery::State::Failed, None),
+            Self::Filtered => (delivery::State::Filtered, None),
+            Self::Cancelled => (delivery::State::Cancelled, None),
+        }
+    }
 }
 
 impl Delivery {
@@ -117,36 +118,14 @@ impl Delivery {
             // What is held is not tried when it is due.
             next_attempt_at: row.next_attempt_at.filter(|_| !row.held).map(time),
             last_status: row.last_status,
+            last_outcome: row.last_outcome.map(Into::into),
             duration_ms: row.duration_ms,
             trigger: row.trigger.into(),
             retry_of: row.retry_of.map(Into::into),
+            replay_id: row.replay_id.map(Into::into),
             created_at: time(row.id.millis()),
             finished_at: row.finished_at.map(time),
             attempt_log: None,
-        }
-    }
-}
-
-impl DeliverySearch {
-    fn filter(&self) -> delivery::Filter {
-        let (state, held) = match self.state {
-            None => (None, None),
-            Some(DeliveryState::Pending) => (Some(delivery::State::Pending), Some(false)),
-            Some(DeliveryState::Held) => (Some(delivery::State::Pending), Some(true)),
-            Some(DeliveryState::Delivered) => (Some(delivery::State::Delivered), None),
-            Some(DeliveryState::Failed) => (Some(delivery::State::Failed), None),
-            Some(DeliveryState::Filtered) => (Some(delivery::State::Filtered), None),
-            Some(DeliveryState::Cancelled) => (Some(delivery::State::Cancelled), None),
-        };
-        delivery::Filter {
-            event_id: self.event_id.map(|id| id.0),
-            destination_id: self.destination_id.map(|id| id.0),
-            subscription_id: self.subscription_id.map(|id| id.0),
-            state,
-            held,
-            last_status: self.last_status,
-            after: self.after.map(|at| at.0.0),
-            before: self.before.map(|at| at.0.0),
         }
     }
 }
@@ -174,6 +153,17 @@ impl From<delivery::Trigger> for Trigger {
     }
 }
 
+impl From<Trigger> for delivery::Trigger {
+    fn from(trigger: Trigger) -> Self {
+        match trigger {
+            Trigger::Event => Self::Event,
+            Trigger::Replay => Self::Replay,
+            Trigger::Retry => Self::Retry,
+            Trigger::Test => Self::Test,
+        }
+    }
+}
+
 #[derive(Debug)]
 pub struct Api;
 
@@ -188,10 +178,11 @@ impl Api {
         query: Search<DeliverySearch>,
     ) -> Result<Found<Page<Delivery>>, Error> {
         let access = caller.may(Scope::Read, **tenant_id).await?;
-        let filter = query.0.filter();
-        let reading = query.0.paging.read(&access.app().keyring, format!("{}/deliveries", access.id()))?;
-        let rows = delivery::page(&access.app().db.read, access.id(), filter, reading.before, reading.rows()).await?;
-        Ok(Found::of(reading.page(rows, |row| row.id, |row| Ok(Delivery::show(row)))?))
+        let (filter, wanted) = (query.0.filter(), query.0);
+        let reading = wanted.paging.read(&access.app().keyring, format!("{}/deliveries", access.id()))?;
+        let range = reading.range(wanted.after, wanted.before);
+        let found = delivery::search(&access.app().db.read, access.id(), &filter, &range).await?;
+        Ok(Found::of(reading.found(found, |row| row.id, |row| Ok(Delivery::show(row)))?))
     }
 
     /// Get a delivery

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use entity::change::Changed;
+use entity::search::Range;
 use entity::{delivery, event, payload};
 use poem_openapi::param::Path;
 use poem_openapi::payload::Binary;
@@ -16,12 +17,14 @@ use crate::auth::{Caller, Scope};
 use crate::error::Error;
 use crate::input::{Input, Search};
 use crate::mutation::Done;
-use crate::page::{Page, Paging};
+use crate::page::Page;
 use crate::wire::{Id, Time, time};
 
 mod replay;
+mod search;
 
-pub use replay::{Replay, Replayed};
+pub use replay::{EventReplay, Replayed};
+pub use search::EventSearch;
 
 /// One accepted request.
 #[derive(Debug, Clone, Object)]
@@ -79,32 +82,6 @@ pub struct EventDetail {
     pub deliveries: Vec<Delivery>,
 }
 
-/// Which events.
-#[derive(Debug, Clone, Object)]
-pub struct EventSearch {
-    /// Of this source.
-    pub source_id: Option<Id<kind::Source>>,
-    /// Of exactly this type, or this finer one.
-    #[oai(validator(max_length = 512))]
-    pub event_type: Option<String>,
-    /// With this id of the provider's.
-    #[oai(validator(max_length = 512))]
-    pub external_id: Option<String>,
-    /// With this id of the API call that led to it.
-    #[oai(validator(max_length = 512))]
-    pub request_id: Option<String>,
-    /// Whether any subscription matched.
-    pub matched: Option<bool>,
-    /// Whether it is only a test.
-    pub test: Option<bool>,
-    /// Received at this time or later.
-    pub after: Option<Time>,
-    /// Received earlier than this.
-    pub before: Option<Time>,
-    #[oai(flatten)]
-    pub paging: Paging,
-}
-
 /// The most deliveries that are shown with their event; the list of deliveries has all.
 const MOST_DELIVERIES: u64 = 250;
 
@@ -133,27 +110,14 @@ impl Event {
     }
 }
 
-impl EventSearch {
-    fn filter(&self) -> event::Filter {
-        event::Filter {
-            source_id: self.source_id.map(|id| id.0),
-            event_type: self.event_type.clone(),
-            external_id: self.external_id.clone(),
-            request_id: self.request_id.clone(),
-            matched: self.matched,
-            test: self.test,
-            after: self.after.map(|at| at.0.0),
-            before: self.before.map(|at| at.0.0),
-        }
-    }
-}
-
 #[derive(Debug)]
 pub struct Api;
 
 #[OpenApi(tag = "Tag::Events")]
 impl Api {
     /// List events
+    ///
+    /// Newest first. Where something is asked of their deliveries, those come first that have the newest such delivery.
     #[oai(path = "/tenants/:tenant_id/events", method = "get", operation_id = "list_events")]
     async fn list(
         &self,
@@ -162,10 +126,7 @@ impl Api {
         query: Search<EventSearch>,
     ) -> Result<Found<Page<Event>>, Error> {
         let access = caller.may(Scope::Read, **tenant_id).await?;
-        let filter = query.0.filter();
-        let reading = query.0.paging.read(&access.app().keyring, format!("{}/events", access.id()))?;
-        let rows = event::page(&access.app().db.read, access.id(), filter, reading.before, reading.rows()).await?;
-        Ok(Found::of(reading.page(rows, event::Model::id, Event::show)?))
+        search::search(&access, query.0).await.map(Found::of)
     }
 
     /// Get an event
@@ -182,7 +143,7 @@ impl Api {
         let (db, tenant) = (&access.app().db.read, access.id());
         let row = event::find(db, tenant, **event_id).await?.ok_or(Error::NotFound)?;
         let of_it = delivery::Filter { event_id: Some(row.id()), ..delivery::Filter::default() };
-        let deliveries = delivery::page(db, tenant, of_it, None, MOST_DELIVERIES).await?;
+        let deliveries = delivery::search(db, tenant, &of_it, &Range::newest(None, MOST_DELIVERIES)).await?.rows;
         let may_see = access.caller.scopes().has(Scope::Payloads);
         let kept = if may_see { payload::headers(db, tenant, row.id()).await? } else { None };
         Ok(Found::of(EventDetail {
@@ -236,7 +197,7 @@ impl Api {
         caller: Caller,
         tenant_id: Path<Id<kind::Tenant>>,
         event_id: Path<Id<kind::Event>>,
-        body: Input<Replay>,
+        body: Input<EventReplay>,
     ) -> Result<Accepted<Replayed>, Error> {
         let access = caller.may(Scope::Replay, **tenant_id).await?;
         replay::replay(&access, **event_id, body.0).await

@@ -35,12 +35,13 @@ const FINISH: &str = fenced!(
     JOIN own ON own.id = a.shard AND own.epoch = a.epoch
 ), d AS (
     DELETE FROM pending p USING x WHERE p.tenant_id = x.tenant_id AND p.id = x.id AND p.shard = x.shard
-    RETURNING p.tenant_id, p.id, p.event_id, p.subscription_id, p.destination_id, p.trigger, p.retry_of, x.state, x.reason,
-        coalesce(x.number, p.attempts) AS attempts, coalesce(x.status, CASE WHEN x.number IS NULL THEN p.last_status END)
-        AS last_status, x.duration_ms, x.at, x.remote_address
+    RETURNING p.tenant_id, p.id, p.event_id, p.subscription_id, p.destination_id, p.trigger, p.retry_of, p.replay_id, x.state,
+        x.reason, coalesce(x.number, p.attempts) AS attempts,
+        coalesce(x.status, CASE WHEN x.number IS NULL THEN p.last_status END) AS last_status,
+        coalesce(x.outcome, p.last_outcome) AS last_outcome, x.duration_ms, x.at, x.remote_address
 ), w AS (
-    INSERT INTO delivery (tenant_id, id, event_id, subscription_id, destination_id, trigger, retry_of, state, reason, attempts,
-        last_status, duration_ms, attempted_at, remote_address, finished_at)
+    INSERT INTO delivery (tenant_id, id, event_id, subscription_id, destination_id, trigger, retry_of, replay_id, state,
+        reason, attempts, last_status, last_outcome, duration_ms, attempted_at, remote_address, finished_at)
     SELECT d.*, $18::bigint FROM d ON CONFLICT DO NOTHING
 ), c AS (
     DELETE FROM command USING x WHERE command.id = x.command

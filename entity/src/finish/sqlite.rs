@@ -20,14 +20,15 @@ const OURS: &str = "SELECT coalesce(group_concat(id || ' ' || epoch), '') FROM s
 /// The outcome, or as the row says where no attempt led to this end. Of rows that are ours only.
 static FINISH: Rows = Rows::new(&[
     (
-        "WITH x (tenant_id, id, epoch, owner, state, reason, number, status, duration_ms, at, remote_address, now) AS (VALUES",
-        12,
+        "WITH x (tenant_id, id, epoch, owner, state, reason, number, status, outcome, duration_ms, at, remote_address, now)
+    AS (VALUES",
+        13,
         ")
-    INSERT INTO delivery (tenant_id, id, event_id, subscription_id, destination_id, trigger, retry_of, state, reason,
-        attempts, last_status, duration_ms, attempted_at, remote_address, finished_at)
-    SELECT p.tenant_id, p.id, p.event_id, p.subscription_id, p.destination_id, p.trigger, p.retry_of, x.state, x.reason,
-        coalesce(x.number, p.attempts), coalesce(x.status, CASE WHEN x.number IS NULL THEN p.last_status END),
-        x.duration_ms, x.at, x.remote_address, x.now
+    INSERT INTO delivery (tenant_id, id, event_id, subscription_id, destination_id, trigger, retry_of, replay_id, state,
+        reason, attempts, last_status, last_outcome, duration_ms, attempted_at, remote_address, finished_at)
+    SELECT p.tenant_id, p.id, p.event_id, p.subscription_id, p.destination_id, p.trigger, p.retry_of, p.replay_id, x.state,
+        x.reason, coalesce(x.number, p.attempts), coalesce(x.status, CASE WHEN x.number IS NULL THEN p.last_status END),
+        coalesce(x.outcome, p.last_outcome), x.duration_ms, x.at, x.remote_address, x.now
     FROM x CROSS JOIN pending p ON p.tenant_id = x.tenant_id AND p.id = x.id
     CROSS JOIN shard s ON s.id = p.shard AND s.owner = x.owner AND s.epoch = x.epoch",
     ),
@@ -50,12 +51,12 @@ static PARK: Rows = Rows::new(&[(
 
 const DELETE: &str = "
 DELETE FROM pending WHERE tenant_id = ? AND id = ?
-RETURNING event_id, subscription_id, destination_id, trigger, retry_of, attempts, last_status";
+RETURNING event_id, subscription_id, destination_id, trigger, retry_of, replay_id, attempts, last_status, last_outcome";
 
 const INSERT: &str = "
-INSERT INTO delivery (tenant_id, id, event_id, subscription_id, destination_id, trigger, retry_of, state, reason, attempts,
-    last_status, duration_ms, attempted_at, remote_address, finished_at)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
+INSERT INTO delivery (tenant_id, id, event_id, subscription_id, destination_id, trigger, retry_of, replay_id, state, reason,
+    attempts, last_status, last_outcome, duration_ms, attempted_at, remote_address, finished_at)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
 
 const RESCHEDULE: &str = "
 UPDATE pending SET due_at = ?, attempts = ?, last_outcome = ?, last_status = ? WHERE tenant_id = ? AND id = ?";
@@ -177,6 +178,7 @@ fn bind_end<'q>(query: Statement<'q>, owner: Uuid, write: &'q Write, now: i64) -
         .bind(reason)
         .bind(last.map(|log| log.number))
         .bind(last.and_then(|log| log.status))
+        .bind(last.map(|log| log.outcome.number()))
         .bind(last.map(|log| log.duration_ms))
         .bind(last.map(|log| log.at))
         .bind(last.and_then(|log| log.remote_address.as_deref()))
@@ -239,7 +241,7 @@ async fn finish(
     let row = &write.row;
     let deleted = sqlx::query(DELETE).bind(row.tenant_id.uuid()).bind(row.id.uuid()).fetch_optional(&mut *txn).await?;
     let Some(pending) = deleted else { return Ok(false) };
-    let (attempts, status) = ending(&pending, write.change.last())?;
+    let (attempts, status, outcome) = ending(&pending, write.change.last())?;
     let last = write.change.last();
     sqlx::query(INSERT)
         .bind(row.tenant_id.uuid())
@@ -249,10 +251,12 @@ async fn finish(
         .bind(pending.try_get::<Uuid, _>(2)?)
         .bind(pending.try_get::<i16, _>(3)?)
         .bind(pending.try_get::<Option<Uuid>, _>(4)?)
+        .bind(pending.try_get::<Option<Uuid>, _>(5)?)
         .bind(state.number())
         .bind(reason)
         .bind(attempts)
         .bind(status)
+        .bind(outcome)
         .bind(last.map(|log| log.duration_ms))
         .bind(last.map(|log| log.at))
         .bind(last.and_then(|log| log.remote_address.as_deref()))
@@ -262,11 +266,11 @@ async fn finish(
     Ok(true)
 }
 
-/// How many attempts there were and the status of the last: the last attempt's, or as the row says where none led here.
-fn ending(pending: &SqliteRow, last: Option<&AttemptLog>) -> Result<(i16, Option<i16>), sqlx::Error> {
+/// How many attempts there were, and status and outcome of the last: that attempt's, or as the row says where none led here.
+fn ending(pending: &SqliteRow, last: Option<&AttemptLog>) -> Result<(i16, Option<i16>, Option<i16>), sqlx::Error> {
     match last {
-        Some(log) => Ok((log.number, log.status)),
-        None => Ok((pending.try_get(5)?, pending.try_get(6)?)),
+        Some(log) => Ok((log.number, log.status, Some(log.outcome.number()))),
+        None => Ok((pending.try_get(6)?, pending.try_get(7)?, pending.try_get(8)?)),
     }
 }
 

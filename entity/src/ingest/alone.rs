@@ -24,6 +24,7 @@ pub async fn insert(txn: &impl ConnectionTrait, new: &NewEvent) -> Result<(), Db
             order_key: delivery.order_key,
             trigger: Trigger::Event,
             retry_of: None,
+            replay_id: None,
             size: new.size(),
             due_at: delivery.due_at,
         };

@@ -38,11 +38,15 @@ pub(super) fn find(operation: &Operation) -> Option<&'static Case> {
 type IdOf = fn(&Ids) -> &str;
 
 /// Parameters of lists that are ids: list, parameter, id.
-pub(super) const QUERIES: [(&str, &str, IdOf); 4] = [
+pub(super) const QUERIES: [(&str, &str, IdOf); 8] = [
     ("/events", "source_id", |ids| &ids.source),
+    ("/events", "destination_id", |ids| &ids.destination),
+    ("/events", "subscription_id", |ids| &ids.subscription),
     ("/deliveries", "event_id", |ids| &ids.event),
     ("/deliveries", "destination_id", |ids| &ids.destination),
     ("/deliveries", "subscription_id", |ids| &ids.subscription),
+    ("/deliveries", "replay_id", |ids| &ids.replay),
+    ("/deliveries", "source_id", |ids| &ids.source),
 ];
 
 const fn nothing(_: &Ids) -> Value {
@@ -132,6 +136,10 @@ static CASES: &[Case] = &[
     bare("GET /v1/tenants/{}/deliveries/{}"),
     bare("POST /v1/tenants/{}/deliveries/{}/retry"),
     bare("POST /v1/tenants/{}/deliveries/{}/cancel"),
+    bare("GET /v1/tenants/{}/replays"),
+    with("POST /v1/tenants/{}/replays", |ids| json!({ "filter": {}, "destination_ids": [ids.destination] })),
+    bare("GET /v1/tenants/{}/replays/{}"),
+    bare("POST /v1/tenants/{}/replays/{}/cancel"),
     bare("GET /v1/tenants/{}/audit-log"),
     bare("GET /v1/tenants/{}/stats"),
 ];

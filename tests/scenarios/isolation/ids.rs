@@ -1,7 +1,9 @@
 //! The ids of everything that a tenant has.
 
 use harness::Answer;
-use relay::id::{ApiKeyId, CredentialId, DeliveryId, DestinationId, EventId, SourceId, SubscriptionId, TenantId};
+use relay::id::{
+    ApiKeyId, CredentialId, DeliveryId, DestinationId, EventId, ReplayId, SourceId, SubscriptionId, TenantId,
+};
 
 #[derive(Debug, Clone)]
 pub(crate) struct Ids {
@@ -14,6 +16,7 @@ pub(crate) struct Ids {
     pub(super) subscription: String,
     pub(super) event: String,
     pub(super) delivery: String,
+    pub(super) replay: String,
 }
 
 impl Ids {
@@ -30,6 +33,7 @@ impl Ids {
             subscription: SubscriptionId::at(now).to_string(),
             event: EventId::at(now).to_string(),
             delivery: DeliveryId::at(now).to_string(),
+            replay: ReplayId::at(now).to_string(),
         }
     }
 
@@ -44,6 +48,7 @@ impl Ids {
             "subscriptions" => &self.subscription,
             "events" => &self.event,
             "deliveries" => &self.delivery,
+            "replays" => &self.replay,
             "providers" => "ondato",
             _ => panic!("isolation/ids.rs does not know what stands behind /{collection}/"),
         }
@@ -66,7 +71,7 @@ fn blotted(text: &str) -> String {
         fields.retain(|name, _| name != "request_id");
     }
     let mut text = value.to_string();
-    for prefix in ["ten_", "key_", "src_", "crd_", "dst_", "sub_", "evt_", "dlv_"] {
+    for prefix in ["ten_", "key_", "src_", "crd_", "dst_", "sub_", "evt_", "dlv_", "rpl_"] {
         let parts: Vec<_> = text.split(prefix).collect();
         let rest = parts[1..].iter().map(|part| part.get(26..).unwrap_or(part));
         text = std::iter::once(parts[0]).chain(rest).collect::<Vec<_>>().join(prefix);

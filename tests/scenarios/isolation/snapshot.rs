@@ -18,6 +18,8 @@ pub(super) async fn of(operator: &Client, ids: &Ids) -> Vec<Value> {
         format!("/events/{}", ids.event),
         "/deliveries".to_owned(),
         format!("/deliveries/{}", ids.delivery),
+        "/replays".to_owned(),
+        format!("/replays/{}", ids.replay),
     ] {
         let mut answer = operator.get(&format!("{tenant}{rest}")).await.json(200);
         forget_uses(&mut answer);

@@ -30,6 +30,15 @@ impl World {
             (!shown["failing_since"].is_null()).then_some(())
         })
         .await;
+        // It repeats the event, which fails once more, and is not finished before that delivery is.
+        let replay = tenant.post("/replays", json!({ "filter": { "source_id": source.id } })).await.json(202);
+        let replay = text(&replay, "id");
+        eventually("the replay to wait for its delivery", async || {
+            let made = tenant.get(&format!("/deliveries?replay_id={replay}")).await.json(200);
+            let is_sent = tenant.get(&format!("/replays/{replay}")).await.json(200)["sent"]["deliveries"] == 1;
+            (is_sent && made["items"][0]["attempts"] == 1).then_some(())
+        })
+        .await;
         let ids = Ids {
             slug: tenant.slug,
             tenant: tenant.id,
@@ -40,6 +49,7 @@ impl World {
             subscription,
             event,
             delivery,
+            replay,
         };
         Self { ids, key: relay.anybody().with_key(&text(&key, "key")) }
     }

@@ -265,7 +265,7 @@ async fn a_delivery_is_retried_and_cancelled() {
 async fn finish(world: &World) {
     let move_it =
         "INSERT INTO delivery SELECT tenant_id, id, event_id, subscription_id, destination_id, 1, NULL, 1, 204, 7,
-        due_at, '192.0.2.1', trigger, retry_of, due_at FROM pending";
+        due_at, '192.0.2.1', trigger, retry_of, due_at, 0, replay_id FROM pending";
     for text in [move_it, "DELETE FROM pending"] {
         world.app.db.write.execute_unprepared(text).await.unwrap();
     }

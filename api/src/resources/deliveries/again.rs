@@ -72,6 +72,7 @@ async fn repeated(change: &Mutation<'_>, access: &Access, row: &Row) -> Result<N
         order_key: payload::line(txn, &event, &destination.settings()?.order).await?,
         trigger: Trigger::Retry,
         retry_of: Some(row.id),
+        replay_id: None,
         size: event.size,
         due_at: change.now,
     })

@@ -65,6 +65,19 @@ impl From<attempt::Outcome> for AttemptOutcome {
     }
 }
 
+impl From<AttemptOutcome> for attempt::Outcome {
+    fn from(outcome: AttemptOutcome) -> Self {
+        match outcome {
+            AttemptOutcome::Delivered => Self::Delivered,
+            AttemptOutcome::Rejected => Self::Rejected,
+            AttemptOutcome::TimedOut => Self::TimedOut,
+            AttemptOutcome::Unreachable => Self::Unreachable,
+            AttemptOutcome::Refused => Self::Refused,
+            AttemptOutcome::Unauthorized => Self::Unauthorized,
+        }
+    }
+}
+
 impl Attempt {
     fn show(row: &attempt::Model) -> Result<Self, Error> {
         Ok(Self {

@@ -65,6 +65,7 @@ pub(super) async fn test(access: &Access, id: DestinationId, asked: Test) -> Res
         order_key: None,
         trigger: Trigger::Test,
         retry_of: None,
+        replay_id: None,
         size: event.size(),
         due_at: change.now,
     };

@@ -17,7 +17,7 @@ use crate::wire::Id;
 
 /// Where an event is sent again.
 #[derive(Debug, Object)]
-pub struct Replay {
+pub struct EventReplay {
     /// Without it, to the destinations of all enabled subscriptions that match the event now.
     #[oai(nullable, validator(min_items = 1, max_items = 100, unique_items))]
     pub destination_ids: Option<Vec<Id<kind::Destination>>>,
@@ -37,7 +37,7 @@ struct Way {
     order: Order,
 }
 
-pub(super) async fn replay(access: &Access, id: EventId, asked: Replay) -> Result<Accepted<Replayed>, Error> {
+pub(super) async fn replay(access: &Access, id: EventId, asked: EventReplay) -> Result<Accepted<Replayed>, Error> {
     let change = access.begin().await?;
     let event = event::find(&change.txn, access.id(), id).await?.ok_or(Error::NotFound)?;
     if !payload::is_kept(&change.txn, access.id(), id).await? {
@@ -88,6 +88,7 @@ async fn send(change: &Mutation<'_>, access: &Access, event: &event::Model, way:
         order_key: payload::line(&change.txn, event, &way.order).await?,
         trigger: Trigger::Replay,
         retry_of: None,
+        replay_id: None,
         size: event.size,
         due_at: change.now,
     };

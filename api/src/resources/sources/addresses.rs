@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 
+use entity::search::Range;
 use entity::source::Mode;
 use entity::{event, source};
 use relay::egress::forbidden_range;
@@ -10,7 +11,7 @@ use crate::auth::Access;
 use crate::error::Error;
 use crate::mutation::Mutation;
 
-/// How many of the tenant's newest events are looked through for one of the source.
+/// How many of the source's newest events are looked through for one that came from somewhere.
 const LOOK: u64 = 200;
 
 /// Refuses to enforce while requests seem to come from a private address that is not listed: then a proxy stands in front
@@ -18,10 +19,13 @@ const LOOK: u64 = 200;
 pub(super) async fn check(access: &Access, change: &Mutation<'_>, row: &source::Model) -> Result<(), Error> {
     let settings = row.settings()?;
     let Some(list) = settings.ip_allowlist.filter(|list| list.mode == Mode::Enforce) else { return Ok(()) };
-    let newest = event::page(&change.txn, access.id(), event::Filter::default(), None, LOOK).await?;
+    let of_it = event::Filter {
+        marks: event::Marks { source_id: Some(row.id()), ..event::Marks::default() },
+        ..event::Filter::default()
+    };
+    let newest = event::search(&change.txn, access.id(), &of_it, &Range::newest(None, LOOK)).await?.rows;
     // What was simulated came from nowhere.
-    let mut of_source = newest.iter().filter(|event| event.source_id == Some(row.id));
-    let seen: Option<IpAddr> = of_source.find_map(|event| event.remote_address.as_ref()?.parse().ok());
+    let seen: Option<IpAddr> = newest.iter().find_map(|event| event.remote_address.as_ref()?.parse().ok());
     match seen.or(access.caller.facts.remote_address) {
         Some(address) if forbidden_range(address).is_some() && !list.lists(address) => {
             let detail = format!(

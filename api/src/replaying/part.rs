@@ -1,0 +1,207 @@
+//! What a part of a replay is to send: the next events, or deliveries, that it wants, oldest first, and where they go.
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+
+use entity::delivery::{self, State};
+use entity::replay::{self, Asked};
+use entity::search::{Order, Range, Read};
+use entity::subscription::{About, Rule};
+use entity::{Database, destination, event, payload, subscription};
+use relay::id::{DeliveryId, DestinationId, EventId, SubscriptionId, TenantId, Uuid};
+use relay::order::Order as InOrder;
+
+use crate::error::Error;
+
+/// What is sent next.
+pub(super) struct Part {
+    pub(super) items: Vec<Item>,
+    /// Found, but it cannot be sent: its body is gone, or its destination.
+    pub(super) skipped: i64,
+    /// The last row that was looked at.
+    pub(super) position: Option<Uuid>,
+    /// There is nothing behind it.
+    pub(super) is_last: bool,
+}
+
+/// One new delivery.
+pub(super) struct Item {
+    pub(super) event: event::Model,
+    pub(super) destination_id: DestinationId,
+    pub(super) subscription_id: Option<SubscriptionId>,
+    pub(super) order_key: Option<i32>,
+    pub(super) retry_of: Option<DeliveryId>,
+}
+
+impl Part {
+    pub(super) fn event_ids(&self) -> Vec<EventId> {
+        self.items.iter().map(|item| item.event.id()).collect::<BTreeSet<_>>().into_iter().collect()
+    }
+
+    pub(super) fn events(&self) -> i64 {
+        self.event_ids().len() as i64
+    }
+
+    pub(super) fn deliveries(&self) -> i64 {
+        self.items.len() as i64
+    }
+}
+
+/// Rows of a part, however many ways each may go.
+const FEWEST: u64 = 10;
+
+/// Where one event goes.
+struct Way {
+    destination_id: DestinationId,
+    subscription_id: Option<SubscriptionId>,
+    retry_of: Option<DeliveryId>,
+}
+
+/// The next `limit` rows that the replay wants, at most, and what they come to.
+pub(super) async fn read(db: &Database, row: &replay::Model, limit: u64) -> Result<Part, Error> {
+    let wanted = row.wanted()?;
+    let range =
+        Range { order: Order::Oldest, from: row.position, after: wanted.after, before: Some(wanted.before), limit };
+    let forced = row.destinations()?;
+    match wanted.deliveries() {
+        None => of_events(db, row.tenant(), &wanted.events(), &range, forced).await,
+        Some(filter) => of_deliveries(db, row, &filter, &range, forced).await,
+    }
+}
+
+/// Each event to where it goes now, or where it is to go.
+async fn of_events(
+    db: &Database,
+    tenant: TenantId,
+    filter: &event::Filter,
+    range: &Range,
+    forced: Option<Vec<DestinationId>>,
+) -> Result<Part, Error> {
+    let rules = if forced.is_none() { subscription::rules(&db.read, tenant).await? } else { Vec::new() };
+    let range = &part_of(range, forced.as_ref().map_or(rules.len(), Vec::len));
+    let found = event::search(&db.read, tenant, filter, range).await?;
+    let (position, is_last) = place(&found, range, |event| event.id);
+    let ways = found.rows.into_iter().map(|event| {
+        let ways = match &forced {
+            Some(ids) => ids.iter().map(|id| Way::forced(*id)).collect(),
+            None => rules.iter().filter(|rule| rule.matches(&About::of(&event))).map(Way::by).collect(),
+        };
+        (event, ways)
+    });
+    let (items, skipped) = items(db, tenant, ways.collect()).await?;
+    Ok(Part { items, skipped, position, is_last })
+}
+
+/// Each delivery once more, but those that are on their way, or were asked for again since; or their events, each once.
+async fn of_deliveries(
+    db: &Database,
+    row: &replay::Model,
+    filter: &delivery::Filter,
+    range: &Range,
+    forced: Option<Vec<DestinationId>>,
+) -> Result<Part, Error> {
+    let tenant = row.tenant();
+    let range = &part_of(range, forced.as_ref().map_or(1, Vec::len));
+    let found = delivery::search(&db.read, tenant, filter, range).await?;
+    let (position, is_last) = place(&found, range, |delivery| delivery.id.uuid());
+    let finished: Vec<_> = found.rows.into_iter().filter(|delivery| delivery.state != State::Pending).collect();
+    let ids: BTreeSet<EventId> = finished.iter().map(|delivery| delivery.event_id).collect();
+    let ids: Vec<EventId> = ids.into_iter().collect();
+    let asked = if ids.is_empty() { Vec::new() } else { replay::asked_of(&db.read, tenant, &ids).await? };
+    let events = event::these(&db.read, tenant, &ids).await?;
+    let events: HashMap<EventId, event::Model> = events.into_iter().map(|event| (event.id(), event)).collect();
+    let mut sent: HashSet<(EventId, DestinationId)> = HashSet::new();
+    let mut ways = Vec::with_capacity(finished.len());
+    for delivery in finished {
+        let Some(event) = events.get(&delivery.event_id) else { continue };
+        let to: Vec<Way> = match &forced {
+            None if asked.iter().any(|asked| is_newer(asked, &delivery)) => Vec::new(),
+            None => vec![Way::of(&delivery)],
+            Some(ids) => {
+                let is_sent = |to: DestinationId| {
+                    let by_us =
+                        |asked: &Asked| asked.replay_id == Some(row.id()) && asked.event_id == delivery.event_id;
+                    asked.iter().any(|asked| by_us(asked) && asked.destination_id == to)
+                };
+                let new = ids.iter().filter(|to| !is_sent(**to) && sent.insert((delivery.event_id, **to)));
+                new.map(|to| Way::forced(*to)).collect()
+            }
+        };
+        ways.push((event.clone(), to));
+    }
+    let (items, skipped) = items(db, tenant, ways).await?;
+    Ok(Part { items, skipped, position, is_last })
+}
+
+/// Fewer, where each may go to many.
+fn part_of(range: &Range, ways: usize) -> Range {
+    let limit = (range.limit / (ways as u64).max(1)).max(FEWEST.min(range.limit));
+    Range { limit, ..*range }
+}
+
+/// Whether somebody has asked for the same again since.
+fn is_newer(asked: &Asked, than: &delivery::Row) -> bool {
+    asked.id > than.id
+        && asked.event_id == than.event_id
+        && asked.destination_id == than.destination_id
+        && (asked.subscription_id == than.subscription_id || asked.subscription_id.is_none())
+}
+
+/// How far a search came, and whether that is all.
+fn place<R>(found: &Read<R>, range: &Range, id: impl Fn(&R) -> Uuid) -> (Option<Uuid>, bool) {
+    let is_full = found.rows.len() as u64 >= range.limit;
+    let last = found.rows.last().map(id);
+    (found.until.or(last), !is_full && found.until.is_none())
+}
+
+impl Way {
+    fn forced(destination_id: DestinationId) -> Self {
+        Self { destination_id, subscription_id: None, retry_of: None }
+    }
+
+    fn by(rule: &Rule) -> Self {
+        Self { destination_id: rule.destination_id, subscription_id: Some(rule.id), retry_of: None }
+    }
+
+    fn of(delivery: &delivery::Row) -> Self {
+        let delivery::Row { destination_id, subscription_id, .. } = *delivery;
+        Self { destination_id, subscription_id, retry_of: Some(delivery.id) }
+    }
+}
+
+/// What can be sent of this, and how much cannot.
+async fn items(
+    db: &Database,
+    tenant: TenantId,
+    events: Vec<(event::Model, Vec<Way>)>,
+) -> Result<(Vec<Item>, i64), Error> {
+    let ids: BTreeSet<EventId> = events.iter().map(|(event, _)| event.id()).collect();
+    let kept = payload::kept(&db.read, tenant, &ids.into_iter().collect::<Vec<_>>()).await?;
+    let ways = || events.iter().flat_map(|(_, ways)| ways);
+    let to: BTreeSet<DestinationId> = ways().map(|way| way.destination_id).collect();
+    let destinations = destination::settings_of(&db.read, tenant, to).await?;
+    let subscriptions: BTreeSet<SubscriptionId> = ways().filter_map(|way| way.subscription_id).collect();
+    let subscriptions = subscription::those_of(&db.read, tenant, subscriptions).await?;
+    let (mut items, mut skipped) = (Vec::new(), 0);
+    for (event, ways) in &events {
+        for way in ways {
+            let Some(settings) = destinations.get(&way.destination_id.uuid()).filter(|_| kept.contains(&event.id()))
+            else {
+                skipped += 1;
+                continue;
+            };
+            items.push(Item {
+                order_key: line(db, event, &settings.order).await?,
+                event: event.clone(),
+                destination_id: way.destination_id,
+                // One that is gone would cancel the new delivery at once.
+                subscription_id: way.subscription_id.filter(|id| subscriptions.contains(id)),
+                retry_of: way.retry_of,
+            });
+        }
+    }
+    Ok((items, skipped))
+}
+
+async fn line(db: &Database, event: &event::Model, order: &InOrder) -> Result<Option<i32>, Error> {
+    Ok(payload::line(&db.read, event, order).await?)
+}

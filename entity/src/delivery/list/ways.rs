@@ -1,0 +1,149 @@
+//! Which index gives the deliveries that a filter wants, in both tables.
+
+use relay::id::{DeliveryId, EventId, TenantId, first_of};
+
+use super::Filter;
+use crate::delivery::State;
+use crate::search::{self, Range, Sql, Way};
+
+/// The casts give NULL a type, since PostgreSQL takes it for text where a sub-select ends.
+const UNFINISHED: Way = Way {
+    select: "SELECT r.id, r.event_id, r.subscription_id, r.destination_id, CAST(0 AS smallint) AS state,
+    d.state_reason AS reason, r.attempts, r.due_at, r.last_status, r.last_outcome, CAST(NULL AS integer) AS duration_ms,
+    CAST(NULL AS bigint) AS attempted_at, CAST(NULL AS text) AS remote_address, r.trigger, r.retry_of, r.replay_id,
+    CAST(NULL AS bigint) AS finished_at, d.state AS destination_state",
+    from: " FROM pending r",
+    join: " LEFT JOIN destination d ON d.tenant_id = r.tenant_id AND d.id = r.destination_id",
+    keyed: Sql::EMPTY,
+    checked: Sql::EMPTY,
+    sorts: false,
+};
+
+const FINISHED: Way = Way {
+    select: "SELECT r.id, r.event_id, r.subscription_id, r.destination_id, r.state,
+    r.reason, r.attempts, CAST(NULL AS bigint) AS due_at, r.last_status, r.last_outcome, r.duration_ms,
+    r.attempted_at, r.remote_address, r.trigger, r.retry_of, r.replay_id,
+    r.finished_at, CAST(NULL AS text) AS destination_state",
+    from: " FROM delivery r",
+    join: "",
+    keyed: Sql::EMPTY,
+    checked: Sql::EMPTY,
+    sorts: false,
+};
+
+/// Of one delivery.
+pub(super) fn of_one(tenant: TenantId, id: DeliveryId, range: &Range) -> Vec<Way> {
+    let mut keyed = search::keyed(tenant, range);
+    keyed.with(" AND r.id = ?", id.uuid());
+    vec![Way { keyed: keyed.clone(), ..UNFINISHED }, Way { keyed, ..FINISHED }]
+}
+
+/// Of what `filter` wants; `events`: only of these.
+pub(super) fn of(tenant: TenantId, filter: &Filter, events: Option<&[EventId]>, range: &Range) -> Vec<Way> {
+    let keyed = search::keyed(tenant, range);
+    let tables = [unfinished(filter, keyed.clone()), finished(filter, keyed, events.is_some())];
+    let tables = tables.into_iter().flatten();
+    match events {
+        None => tables.collect(),
+        Some([]) => Vec::new(),
+        Some(events) => tables.flat_map(|table| of_events(&table, events)).collect(),
+    }
+}
+
+fn unfinished(filter: &Filter, keyed: Sql) -> Option<Way> {
+    if filter.state.is_some_and(|state| state != State::Pending) {
+        return None;
+    }
+    let mut way = Way { keyed, ..UNFINISHED };
+    if let Some(id) = filter.replay_id {
+        way.keyed.with(" AND r.replay_id = ?", id.uuid());
+    }
+    match filter.held {
+        Some(true) => way.checked.push(" AND d.state <> 'active'"),
+        Some(false) => way.checked.push(" AND (d.state = 'active' OR d.state IS NULL)"),
+        None => {}
+    }
+    if let Some(id) = filter.destination_id {
+        way.checked.with(" AND COALESCE(r.destination_id, r.destination_id) = ?", id.uuid());
+    }
+    check(filter, &mut way.checked);
+    Some(way)
+}
+
+/// By the index that promises the fewest rows: of a replay, of what was not delivered, of a destination.
+fn finished(filter: &Filter, keyed: Sql, is_of_events: bool) -> Option<Way> {
+    if filter.state == Some(State::Pending) {
+        return None;
+    }
+    let mut way = Way { keyed, ..FINISHED };
+    let mut is_served = is_of_events;
+    if let Some(id) = filter.replay_id {
+        way.keyed.with(" AND r.replay_id = ?", id.uuid());
+        is_served = true;
+    }
+    if is_undelivered(filter) {
+        let to = if is_served { &mut way.checked } else { &mut way.keyed };
+        to.push(" AND r.state <> 1");
+        is_served = true;
+    }
+    if let Some(id) = filter.destination_id {
+        if is_served {
+            way.checked.with(" AND COALESCE(r.destination_id, r.destination_id) = ?", id.uuid());
+        } else {
+            way.keyed.with(" AND r.destination_id = ?", id.uuid());
+        }
+    }
+    if let Some(state) = filter.state {
+        way.checked.push(&format!(" AND r.state = {}", state.number()));
+    }
+    check(filter, &mut way.checked);
+    Some(way)
+}
+
+/// Whether nothing that was delivered is wanted: the state as the index's predicate has it.
+fn is_undelivered(filter: &Filter) -> bool {
+    filter.state.is_some_and(|state| state != State::Delivered)
+        || filter.last_status.is_some_and(|(from, to)| to < 200 || from > 299)
+        || filter.last_outcome.is_some_and(|outcome| outcome != crate::attempt::Outcome::Delivered)
+}
+
+/// What no index serves in either table.
+fn check(filter: &Filter, checked: &mut Sql) {
+    if let Some(id) = filter.subscription_id {
+        checked.with(" AND r.subscription_id = ?", id.uuid());
+    }
+    if let Some(trigger) = filter.trigger {
+        checked.push(&format!(" AND COALESCE(r.trigger, r.trigger) = {}", trigger.number()));
+    }
+    if let Some((from, to)) = filter.last_status {
+        checked.push(&format!(" AND r.last_status >= {from} AND r.last_status <= {to}"));
+    }
+    if let Some(outcome) = filter.last_outcome {
+        checked.push(&format!(" AND r.last_outcome = {}", outcome.number()));
+    }
+    filter.event.check_of_delivery(checked);
+}
+
+/// An event's first deliveries share its millisecond, so they are a range of the key; the others have an index. As one
+/// condition, SQLite would read all deliveries of the tenant.
+fn of_events(table: &Way, events: &[EventId]) -> Vec<Way> {
+    let mut later = Way { sorts: true, ..table.clone() };
+    later.keyed.push(" AND r.trigger <> 0 AND r.event_id IN (");
+    let mut ways = Vec::with_capacity(events.len() + 1);
+    for (place, id) in events.iter().enumerate() {
+        let mut first = table.clone();
+        first.keyed.with(" AND r.id >= ?", first_of(id.millis()));
+        first.keyed.with(" AND r.id < ?", first_of(id.millis() + 1));
+        first.keyed.with(" AND r.event_id = ?", id.uuid());
+        ways.push(first);
+        later.keyed.with(if place == 0 { "?" } else { ", ?" }, id.uuid());
+    }
+    // What was asked for in an event's own millisecond is in its range already.
+    later.keyed.push(")");
+    for id in events {
+        later.checked.with(" AND NOT (r.event_id = ?", id.uuid());
+        later.checked.with(" AND r.id < ?)", first_of(id.millis() + 1));
+    }
+    ways.push(later);
+    ways
+}

@@ -1,0 +1,206 @@
+//! Searches in long tables, in the order of their keys. An index says which rows are looked at; what no index says is
+//! checked of each, and then only so many rows are looked at: a search that finds little says how far it came.
+
+use relay::id::{TenantId, first_of};
+use sea_orm::{ConnectionTrait, DbBackend, DbErr, QueryResult, Statement, Value};
+use uuid::Uuid;
+
+/// So many rows of a table are checked at a time: some tenths of a second, where each is checked against its event.
+const MOST: u64 = 20_000;
+
+/// What a search found.
+#[derive(Debug)]
+pub struct Read<R> {
+    pub rows: Vec<R>,
+    /// The last that was looked at, if there is more to look at although fewer were found than asked for.
+    pub until: Option<Uuid>,
+}
+
+/// In which direction a table is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Order {
+    Newest,
+    Oldest,
+}
+
+/// Which part of a tenant's rows, by the time in their ids.
+#[derive(Debug, Clone, Copy)]
+pub struct Range {
+    pub order: Order,
+    /// Only what comes after this one in that order.
+    pub from: Option<Uuid>,
+    /// Made at this millisecond or later.
+    pub after: Option<i64>,
+    /// Made earlier than this millisecond.
+    pub before: Option<i64>,
+    /// Rows at most.
+    pub limit: u64,
+}
+
+impl Range {
+    /// The newest rows from before `from`.
+    #[must_use]
+    pub fn newest(from: Option<Uuid>, limit: u64) -> Self {
+        Self { order: Order::Newest, from, after: None, before: None, limit }
+    }
+}
+
+/// A part of a statement, with `?` for each of its values.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Sql {
+    text: String,
+    values: Vec<Value>,
+}
+
+impl Sql {
+    pub(crate) const EMPTY: Self = Self { text: String::new(), values: Vec::new() };
+
+    pub(crate) fn push(&mut self, text: &str) {
+        self.text += text;
+    }
+
+    /// `text` has one `?`.
+    pub(crate) fn with(&mut self, text: &str, value: impl Into<Value>) {
+        self.text += text;
+        self.values.push(value.into());
+    }
+
+    pub(crate) fn add(&mut self, other: &Self) {
+        self.text += &other.text;
+        self.values.extend(other.values.iter().cloned());
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.text.is_empty()
+    }
+
+    /// With numbered places, as both databases know them.
+    fn statement(self, backend: DbBackend) -> Statement {
+        let mut parts = self.text.split('?');
+        let mut text = parts.next().unwrap_or_default().to_owned();
+        for (place, part) in parts.enumerate() {
+            text += &format!("${}{part}", place + 1);
+        }
+        Statement::from_sql_and_values(backend, text, self.values)
+    }
+}
+
+/// Rows of one table, `r`, that one index gives in the order of the key. No row is found by two of a search's ways.
+#[derive(Debug, Clone)]
+pub(crate) struct Way {
+    /// `SELECT` and the columns.
+    pub(crate) select: &'static str,
+    /// `FROM` and the table.
+    pub(crate) from: &'static str,
+    pub(crate) join: &'static str,
+    /// What the index serves.
+    pub(crate) keyed: Sql,
+    /// What is checked of each row. A column that has an index stands in a form that keeps SQLite from using it.
+    pub(crate) checked: Sql,
+    /// The index has another order than the key, and gives few rows.
+    pub(crate) sorts: bool,
+}
+
+/// What holds of the keys of every way.
+pub(crate) fn keyed(tenant: TenantId, range: &Range) -> Sql {
+    let mut keyed = Sql::default();
+    keyed.with(" WHERE r.tenant_id = ?", tenant.uuid());
+    if let Some(from) = range.from {
+        keyed.with(range.pick(" AND r.id < ?", " AND r.id > ?"), from);
+    }
+    if let Some(at) = range.after {
+        keyed.with(" AND r.id >= ?", first_of(at));
+    }
+    if let Some(at) = range.before {
+        keyed.with(" AND r.id < ?", first_of(at));
+    }
+    keyed
+}
+
+impl Range {
+    fn pick(&self, newest: &'static str, oldest: &'static str) -> &'static str {
+        match self.order {
+            Order::Newest => newest,
+            Order::Oldest => oldest,
+        }
+    }
+
+    fn by_key(&self) -> &'static str {
+        self.pick(" ORDER BY r.id DESC", " ORDER BY r.id")
+    }
+
+    /// The same order, in a form that keeps SQLite from walking the whole key for it.
+    fn by_sorting(&self) -> &'static str {
+        self.pick(" ORDER BY COALESCE(r.id, r.id) DESC", " ORDER BY COALESCE(r.id, r.id)")
+    }
+}
+
+/// Reads all ways as one table.
+pub(crate) async fn read(
+    db: &impl ConnectionTrait,
+    mut ways: Vec<Way>,
+    range: &Range,
+) -> Result<Read<QueryResult>, DbErr> {
+    let until = until(db, &ways, range).await?;
+    if let Some(until) = until {
+        for way in &mut ways {
+            way.keyed.with(range.pick(" AND r.id >= ?", " AND r.id <= ?"), until);
+        }
+    }
+    let mut all = Sql::default();
+    for (place, way) in ways.iter().enumerate() {
+        all.push(if place == 0 { "SELECT * FROM (" } else { " UNION ALL " });
+        all.push("SELECT * FROM (");
+        all.push(way.select);
+        all.push(way.from);
+        all.push(way.join);
+        all.add(&way.keyed);
+        all.add(&way.checked);
+        all.push(if way.sorts { range.by_sorting() } else { range.by_key() });
+        all.push(&format!(" LIMIT {}) AS way", range.limit));
+    }
+    if ways.is_empty() {
+        return Ok(Read { rows: Vec::new(), until: None });
+    }
+    all.push(&format!(") AS r{} LIMIT {}", range.by_key(), range.limit));
+    let rows = db.query_all_raw(all.statement(db.get_database_backend())).await?;
+    let is_full = rows.len() as u64 >= range.limit;
+    Ok(Read { until: until.filter(|_| !is_full), rows })
+}
+
+/// The row at which it is enough: one way or another would have looked at as many rows as it may.
+async fn until(db: &impl ConnectionTrait, ways: &[Way], range: &Range) -> Result<Option<Uuid>, DbErr> {
+    let mut all = Sql::default();
+    for way in ways.iter().filter(|way| !way.checked.is_empty() && !way.sorts) {
+        all.push(if all.is_empty() { "SELECT r.id FROM (" } else { " UNION ALL " });
+        all.push("SELECT id FROM (SELECT r.id");
+        all.push(way.from);
+        all.add(&way.keyed);
+        all.push(range.by_key());
+        all.push(&format!(" LIMIT 1 OFFSET {}) AS way", MOST - 1));
+    }
+    if all.is_empty() {
+        return Ok(None);
+    }
+    all.push(&format!(") AS r{} LIMIT 1", range.by_key()));
+    let row = db.query_one_raw(all.statement(db.get_database_backend())).await?;
+    row.map(|row| row.try_get_by_index(0)).transpose()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn places_are_numbered_in_the_order_of_their_values() {
+        let mut first = Sql::default();
+        first.with("a = ?", 1);
+        let mut second = Sql::default();
+        second.with(" AND b = ?", 2);
+        first.add(&second);
+        first.add(&second);
+        let statement = first.statement(DbBackend::Sqlite);
+        assert_eq!(statement.sql, "a = $1 AND b = $2 AND b = $3");
+        assert_eq!(statement.values.unwrap().0, [1.into(), 2.into(), 2.into()]);
+    }
+}
