@@ -112,7 +112,7 @@ impl Relay {
         let opened = start::open(db.clone(), keyring).await?;
         let new_operator_key = operator_key::ensure(&opened, settings.http.operator_key.is_some()).await?;
         let wake = Wake::default();
-        let api = Api::bind(&settings.http, &settings.egress, &opened, wake.clone()).await?;
+        let api = Api::bind(&settings.http, &settings.egress, &opened, retention, wake.clone()).await?;
         let worker = Worker {
             db,
             configuration: Arc::clone(&opened.configuration),

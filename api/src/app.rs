@@ -11,6 +11,7 @@ use relay::id::TenantId;
 use relay::keyring::Keyring;
 use relay::password::Verifier;
 use relay::quota::Quotas;
+use relay::retention::Retention;
 use tokio::sync::Semaphore;
 
 use crate::oauth::Tokens;
@@ -37,6 +38,8 @@ pub struct App {
     pub explaining: Arc<Semaphore>,
     /// Rings when there is a new replay of many.
     pub replays: Bell,
+    /// How long what comes is kept, unless a tenant keeps less.
+    pub retention: Retention,
     pub clock: Clock,
     /// Rings when something that is due was committed.
     pub wake: Wake,

@@ -62,6 +62,18 @@ impl Access {
 impl Caller {
     /// The tenant, if the caller may do this with it. Whose tenant it is comes first: a stranger's scopes are no news.
     pub async fn may(self, scope: Scope, tenant: TenantId) -> Result<Access, Error> {
+        let access = self.sees(scope, tenant).await?;
+        match access.tenant {
+            tenant::Model { erased_at: Some(_), .. } => Err(Error::NotFound),
+            tenant::Model { erasing_since: Some(_), .. } => {
+                Err(Error::Conflict("This tenant is being deleted, with all that it had.".to_owned()))
+            }
+            _ => Ok(access),
+        }
+    }
+
+    /// The same of a tenant that may be being deleted, or have been.
+    pub async fn sees(self, scope: Scope, tenant: TenantId) -> Result<Access, Error> {
         if let Reach::Tenant(own, _) = self.reach
             && own != tenant
         {

@@ -10,6 +10,7 @@ use poem::{Endpoint, Request, Response};
 use relay::egress::{Egress, EgressSettings, Guard, OwnAddress, SystemLookup, Url};
 use relay::password::Verifier;
 use relay::process::{BadSetting, bad_setting};
+use relay::retention::Retention;
 use relay::verification::Remote;
 use secrecy::ExposeSecret;
 use tokio::net::TcpListener;
@@ -63,6 +64,7 @@ impl Api {
         settings: &HttpSettings,
         egress: &EgressSettings,
         opened: &Opened,
+        retention: Retention,
         wake: Wake,
     ) -> Result<Self, BadSetting> {
         let unusable = |error| bad_setting("HOOKYARD_LISTEN", error);
@@ -82,6 +84,7 @@ impl Api {
             explanations: relay::quota::Quotas::default(),
             explaining: Arc::new(tokio::sync::Semaphore::new(1)),
             replays: replaying::Bell::default(),
+            retention,
             clock: opened.clock.clone(),
             wake,
             public_url: public_url.into(),

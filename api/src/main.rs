@@ -36,7 +36,7 @@ async fn run(settings: Settings) -> Result<(), Box<dyn std::error::Error + Send 
     }
     let opened = start::open(db, keyring).await?;
     let wake = Wake::default();
-    let api = Api::bind(&settings.http, &settings.egress, &opened, wake.clone()).await?;
+    let api = Api::bind(&settings.http, &settings.egress, &opened, retention, wake.clone()).await?;
     let ops = TcpListener::bind(settings.ops_listen)
         .await
         .map_err(|error| process::bad_setting("HOOKYARD_OPS_LISTEN", error))?;

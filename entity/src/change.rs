@@ -18,6 +18,8 @@ pub enum Changed {
     Destination(DestinationId),
     /// What came with this event was erased.
     Payload(EventId),
+    /// A tenant is being erased: all that it had.
+    Tenant(TenantId),
 }
 
 impl Changed {
@@ -29,6 +31,7 @@ impl Changed {
             Self::Subscriptions(_) => 3,
             Self::Destination(_) => 4,
             Self::Payload(_) => 5,
+            Self::Tenant(_) => 6,
         }
     }
 
@@ -36,7 +39,7 @@ impl Changed {
         match self {
             Self::ApiKey(hash) | Self::SourceKey(hash) => hash.to_vec(),
             Self::Source(id) => id.uuid().as_bytes().to_vec(),
-            Self::Subscriptions(id) => id.uuid().as_bytes().to_vec(),
+            Self::Subscriptions(id) | Self::Tenant(id) => id.uuid().as_bytes().to_vec(),
             Self::Destination(id) => id.uuid().as_bytes().to_vec(),
             Self::Payload(id) => id.uuid().as_bytes().to_vec(),
         }
@@ -52,6 +55,7 @@ impl Changed {
             3 => Self::Subscriptions(id()?.into()),
             4 => Self::Destination(id()?.into()),
             5 => Self::Payload(id()?.into()),
+            6 => Self::Tenant(id()?.into()),
             _ => return None,
         })
     }

@@ -13,7 +13,7 @@ use sea_orm::DbErr;
 use tokio::sync::broadcast;
 
 use crate::change::{self, Changed};
-use crate::{Database, api_key, destination, source, source_key, subscription};
+use crate::{Database, api_key, destination, source, source_key, subscription, tenant};
 
 /// Configuration older than this is not used without another look at the change log.
 const FRESH: Duration = Duration::from_secs(1);
@@ -77,7 +77,11 @@ impl Configuration {
 
     /// The API key with this fingerprint, expired or not.
     pub async fn api_key(&self, hash: [u8; 32]) -> Result<Option<Arc<api_key::Model>>, DbErr> {
-        let fill = async || Ok(Entry::ApiKey(api_key::find_by_hash(&self.db.steady, hash).await?.map(Arc::new)));
+        let fill = async || {
+            let found = api_key::find_by_hash(&self.db.steady, hash).await?;
+            let tenant = found.as_ref().and_then(api_key::Model::tenant);
+            Ok(Entry::ApiKey(self.unless_erasing(tenant, found).await?.map(Arc::new)))
+        };
         match self.entry(Changed::ApiKey(hash), fill).await? {
             Entry::ApiKey(key) => Ok(key),
             _ => Ok(None),
@@ -86,7 +90,11 @@ impl Configuration {
 
     /// The source key with this fingerprint, expired or not.
     pub async fn source_key(&self, hash: [u8; 32]) -> Result<Option<Arc<source_key::Model>>, DbErr> {
-        let fill = async || Ok(Entry::SourceKey(source_key::find_by_hash(&self.db.steady, hash).await?.map(Arc::new)));
+        let fill = async || {
+            let found = source_key::find_by_hash(&self.db.steady, hash).await?;
+            let tenant = found.as_ref().map(source_key::Model::tenant);
+            Ok(Entry::SourceKey(self.unless_erasing(tenant, found).await?.map(Arc::new)))
+        };
         match self.entry(Changed::SourceKey(hash), fill).await? {
             Entry::SourceKey(key) => Ok(key),
             _ => Ok(None),
@@ -95,7 +103,10 @@ impl Configuration {
 
     /// A source with its tenant's slug and its credentials.
     pub async fn source(&self, tenant: TenantId, id: SourceId) -> Result<Option<Arc<source::Configured>>, DbErr> {
-        let fill = async || Ok(Entry::Source(source::configured(&self.db.steady, tenant, id).await?.map(Arc::new)));
+        let fill = async || {
+            let found = source::configured(&self.db.steady, tenant, id).await?;
+            Ok(Entry::Source(self.unless_erasing(Some(tenant), found).await?.map(Arc::new)))
+        };
         match self.entry(Changed::Source(id), fill).await? {
             Entry::Source(source) => Ok(source.filter(|found| found.source.tenant_id == tenant.uuid())),
             _ => Ok(None),
@@ -117,10 +128,21 @@ impl Configuration {
         tenant: TenantId,
         id: DestinationId,
     ) -> Result<Option<Arc<destination::Model>>, DbErr> {
-        let fill = async || Ok(Entry::Destination(destination::find(&self.db.steady, tenant, id).await?.map(Arc::new)));
+        let fill = async || {
+            let found = destination::find(&self.db.steady, tenant, id).await?;
+            Ok(Entry::Destination(self.unless_erasing(Some(tenant), found).await?.map(Arc::new)))
+        };
         match self.entry(Changed::Destination(id), fill).await? {
             Entry::Destination(found) => Ok(found.filter(|found| found.tenant_id == tenant.uuid())),
             _ => Ok(None),
+        }
+    }
+
+    /// Of a tenant that is being erased there is nothing, however much of it is still in the tables.
+    async fn unless_erasing<T>(&self, tenant: Option<TenantId>, found: Option<T>) -> Result<Option<T>, DbErr> {
+        match (tenant, found) {
+            (Some(tenant), Some(_)) if tenant::is_erasing(&self.db.steady, tenant).await? => Ok(None),
+            (_, found) => Ok(found),
         }
     }
 
@@ -165,8 +187,11 @@ impl Configuration {
             change::News::Everything(last) => (None, last),
         };
         match &changes {
-            Some(changes) => changes.iter().for_each(|changed| self.entries.invalidate(changed)),
-            None => self.entries.invalidate_all(),
+            Some(changes) if !changes.iter().any(|changed| matches!(changed, Changed::Tenant(_))) => {
+                changes.iter().for_each(|changed| self.entries.invalidate(changed));
+            }
+            // Nobody knows which entries are a tenant's.
+            _ => self.entries.invalidate_all(),
         }
         *applied = last;
         self.seen.store(last, Ordering::Release);

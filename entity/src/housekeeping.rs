@@ -12,7 +12,8 @@ use tokio_util::sync::CancellationToken;
 use crate::configuration::POLL;
 use crate::start::Opened;
 use crate::{
-    Database, DbErr, access_token, change, dedupe, idempotency, own_request, partition, retention, sealing, sizes,
+    Database, DbErr, access_token, change, dedupe, erasure, idempotency, own_request, partition, retention, sealing,
+    sizes,
 };
 
 /// How often the machine's clock is compared with the database's.
@@ -33,6 +34,7 @@ const FOLD_EVERY: Duration = Duration::from_millis(500);
 pub async fn run(opened: Opened, retention: Retention, stop: CancellationToken) {
     let Opened { db, clock, keyring, configuration } = opened;
     tokio::spawn(forget(db.clone(), clock.clone(), retention, stop.clone()));
+    tokio::spawn(erase(db.clone(), clock.clone(), stop.clone()));
     tokio::spawn(say_what_seals(db.clone(), clock.clone(), keyring, stop.clone()));
     if db.is_sqlite() {
         tokio::spawn(fold(db.clone(), stop.clone()));
@@ -78,6 +80,14 @@ async fn forget(db: Database, clock: Clock, retention: Retention, stop: Cancella
             forget_at = Some(moved + again_in);
             told(forgotten, "not all that is old was forgotten; it is tried again in a minute");
         }
+    }
+}
+
+/// By itself, since a tenant may have much.
+async fn erase(db: Database, clock: Clock, stop: CancellationToken) {
+    while stop.run_until_cancelled(tokio::time::sleep(POLL * 4)).await.is_some() {
+        let erased = stop.run_until_cancelled(erasure::go_on(&db, &clock)).await.unwrap_or(Ok(()));
+        told(erased, "a tenant was not erased further; it is tried again");
     }
 }
 

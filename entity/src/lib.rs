@@ -12,6 +12,7 @@ pub mod database;
 pub mod dedupe;
 pub mod delivery;
 pub mod destination;
+pub mod erasure;
 pub mod event;
 pub mod finish;
 pub mod health;

@@ -1,7 +1,10 @@
 //! What is forgotten because it is old: first what waits for a delivery that will not come (it ends as `expired`), then
 //! headers and bodies, then everything that is known of an event. Never what is still to be delivered.
 //!
-//! PostgreSQL drops whole days. SQLite has none, and deletes a little at a time, so that no webhook waits for it.
+//! PostgreSQL drops whole days. SQLite has none, and deletes a little at a time, so that no webhook waits for it; so does
+//! PostgreSQL with what a tenant keeps for less time than the operator says.
+
+use std::collections::HashMap;
 
 use relay::clock::Clock;
 use relay::id::{TenantId, first_of, millis_of};
@@ -14,34 +17,37 @@ use crate::delivery::SHARDS;
 use crate::partition::{self, DAY_MS};
 use crate::{Database, pending, tenant};
 
-/// Rows that SQLite deletes in one statement, and bytes of bodies: some milliseconds, in which nothing else is written.
+/// Rows that one statement deletes, and bytes of bodies: some milliseconds, in which SQLite writes nothing else.
 const STEP: i64 = 500;
 const STEP_BYTES: i64 = 8 << 20;
 /// Tenants that are looked at between two looks at the list of them.
 const TENANTS: u64 = 250;
 
 /// Tables of whole days, each with the column whose time says which day.
-const METADATA: [(&str, &str); 3] = [("attempt", "delivery_id"), ("delivery", "id"), ("event", "id")];
-const PAYLOAD: (&str, &str) = ("payload", "event_id");
+pub(crate) const METADATA: [(&str, &str); 3] = [("attempt", "delivery_id"), ("delivery", "id"), ("event", "id")];
+pub(crate) const PAYLOAD: (&str, &str) = ("payload", "event_id");
 
 /// Forgets what is older than it may be. Every process may do it; none does twice what another does. One thing that fails
 /// keeps no other from being done.
 pub async fn forget(db: &Database, clock: &Clock, retention: &Retention) -> Result<(), DbErr> {
     let now = clock.now();
     let (payloads, metadata) = (now - retention.payload_ms, now - retention.metadata_ms);
-    let expired = expire(db, payloads).await;
+    let expired = expire(db, now, retention).await;
     if db.is_sqlite() {
-        return expired.and(forget_rows(db, payloads, metadata).await);
+        return expired.and(forget_rows(db, now, retention).await);
     }
     let bodies = forget_days(db, &[PAYLOAD], payloads).await;
-    expired.and(bodies).and(forget_days(db, &METADATA, metadata).await)
+    let all = forget_days(db, &METADATA, metadata).await;
+    expired.and(bodies).and(all).and(forget_rows_of_some(db, now, retention).await)
 }
 
-/// Has the owners end what was to be delivered before `until` and is parked still: their destinations are paused,
-/// disabled, or too slow for ever. What is not parked is tried, and ends by its own schedule.
-async fn expire(db: &Database, until: i64) -> Result<(), DbErr> {
+/// Has the owners end what was to be delivered for longer than bodies are kept and is parked still: their destinations are
+/// paused, disabled, or too slow for ever. What is not parked is tried, and ends by its own schedule.
+async fn expire(db: &Database, now: i64, retention: &Retention) -> Result<(), DbErr> {
+    let less = less(db, retention).await?;
     for shard in 0..SHARDS {
         for (tenant, destination, oldest) in pending::parked_destinations(db, shard).await? {
+            let until = now - less.get(&tenant).unwrap_or(retention).payload_ms;
             if oldest.millis() >= until || command::is_left(&db.steady, destination, Kind::Expire).await? {
                 continue;
             }
@@ -50,6 +56,22 @@ async fn expire(db: &Database, until: i64) -> Result<(), DbErr> {
         }
     }
     Ok(())
+}
+
+/// How long those tenants keep what comes that keep less than the operator says.
+async fn less(db: &Database, retention: &Retention) -> Result<HashMap<TenantId, Retention>, DbErr> {
+    let mut less = HashMap::new();
+    let mut after = None;
+    loop {
+        let tenants = tenant::that_keep_less(&db.read, after, TENANTS).await?;
+        for tenant in &tenants {
+            less.insert(tenant.id(), tenant.retention(retention)?);
+        }
+        match tenants.last() {
+            Some(last) => after = Some(last.id()),
+            None => return Ok(less),
+        }
+    }
 }
 
 /// Drops the days of these tables that ended before `until`, the oldest first.
@@ -108,17 +130,12 @@ async fn drop_day(db: &Database, table: &str, day: i64) -> Result<bool, DbErr> {
 }
 
 /// Deletes each tenant's old rows, a little at a time.
-async fn forget_rows(db: &Database, payloads: i64, metadata: i64) -> Result<(), DbErr> {
+async fn forget_rows(db: &Database, now: i64, retention: &Retention) -> Result<(), DbErr> {
     let mut before = None;
     loop {
         let tenants = tenant::page(&db.read, before, TENANTS).await?;
         for tenant in &tenants {
-            let tenant = tenant.id();
-            delete(db, PAYLOAD, tenant, wanted_from(db, tenant, payloads).await?).await?;
-            let from = wanted_from(db, tenant, metadata).await?;
-            for table in METADATA {
-                delete(db, table, tenant, from).await?;
-            }
+            forget_of(db, tenant.id(), now, &tenant.retention(retention)?).await?;
         }
         match tenants.last() {
             Some(last) => before = Some(last.id()),
@@ -127,17 +144,55 @@ async fn forget_rows(db: &Database, payloads: i64, metadata: i64) -> Result<(), 
     }
 }
 
+/// The same of those alone that keep less than the operator says: of the others, days are dropped.
+async fn forget_rows_of_some(db: &Database, now: i64, retention: &Retention) -> Result<(), DbErr> {
+    let mut after = None;
+    loop {
+        let tenants = tenant::that_keep_less(&db.read, after, TENANTS).await?;
+        for tenant in &tenants {
+            forget_of(db, tenant.id(), now, &tenant.retention(retention)?).await?;
+        }
+        match tenants.last() {
+            Some(last) => after = Some(last.id()),
+            None => return Ok(()),
+        }
+    }
+}
+
+async fn forget_of(db: &Database, tenant: TenantId, now: i64, retention: &Retention) -> Result<(), DbErr> {
+    delete(db, PAYLOAD, tenant, wanted_from(db, tenant, now - retention.payload_ms).await?).await?;
+    let from = wanted_from(db, tenant, now - retention.metadata_ms).await?;
+    for table in METADATA {
+        delete(db, table, tenant, from).await?;
+    }
+    Ok(())
+}
+
 /// From when on a tenant's rows stay: `until`, or when the oldest was made that is still to be delivered.
 async fn wanted_from(db: &Database, tenant: TenantId, until: i64) -> Result<i64, DbErr> {
     let text = "SELECT id FROM pending WHERE tenant_id = $1 AND id < $2 ORDER BY id LIMIT 1";
     let values: [Value; 2] = [tenant.uuid().into(), first_of(until).into()];
-    let oldest = db.read.query_one_raw(Statement::from_sql_and_values(DbBackend::Sqlite, text, values)).await?;
-    let oldest = oldest.map(|row| row.try_get_by_index::<Uuid>(0)).transpose()?;
+    let statement = Statement::from_sql_and_values(db.read.get_database_backend(), text, values);
+    let oldest = db.read.query_one_raw(statement).await?.map(|row| row.try_get_by_index::<Uuid>(0)).transpose()?;
     Ok(oldest.map_or(until, |id| until.min(millis_of(id))))
 }
 
-/// Rows of a tenant from before `until`, but what is being sent again.
-async fn delete(db: &Database, (table, key): (&str, &str), tenant: TenantId, until: i64) -> Result<(), DbErr> {
+async fn delete(db: &Database, table: (&str, &str), tenant: TenantId, until: i64) -> Result<(), DbErr> {
+    let mut from = Uuid::nil();
+    while let Some((_, last)) = delete_some(db, table, tenant, from..first_of(until)).await? {
+        from = last;
+    }
+    Ok(())
+}
+
+/// Deletes a few of a tenant's rows behind the first id and before the second, but what is being sent again. How many they
+/// were, and the last of them; None if there was none.
+pub(crate) async fn delete_some(
+    db: &Database,
+    (table, key): (&str, &str),
+    tenant: TenantId,
+    ids: std::ops::Range<Uuid>,
+) -> Result<Option<(u64, Uuid)>, DbErr> {
     let (size, wanted) = match table {
         "payload" => ("length(body)", "pending.event_id = old.event_id"),
         "event" => ("0", "pending.event_id = old.id"),
@@ -145,17 +200,17 @@ async fn delete(db: &Database, (table, key): (&str, &str), tenant: TenantId, unt
     };
     let text = format!(
         "DELETE FROM {table} WHERE tenant_id = $1 AND {key} IN
-            (SELECT {key} FROM (SELECT {key}, size, sum(size) OVER (ORDER BY {key}) AS sum FROM
-                (SELECT {key}, {size} AS size FROM {table} old WHERE tenant_id = $1 AND {key} < $2 AND NOT EXISTS
+            (SELECT {key} FROM (SELECT {key}, size, sum(size) OVER (ORDER BY {key}) AS total FROM
+                (SELECT {key}, {size} AS size FROM {table} old WHERE tenant_id = $1 AND {key} > $2 AND {key} < $3
+                    AND NOT EXISTS
                     (SELECT 1 FROM pending WHERE pending.tenant_id = $1 AND pending.trigger <> 0 AND {wanted})
-                ORDER BY {key} LIMIT {STEP}))
-            WHERE sum - size < {STEP_BYTES})"
+                ORDER BY {key} LIMIT {STEP}) AS few) AS added
+            WHERE total - size < {STEP_BYTES})
+        RETURNING {key}"
     );
-    loop {
-        let values: [Value; 2] = [tenant.uuid().into(), first_of(until).into()];
-        let done = db.finish.execute_raw(Statement::from_sql_and_values(DbBackend::Sqlite, &text, values)).await?;
-        if done.rows_affected() == 0 {
-            return Ok(());
-        }
-    }
+    let values: [Value; 3] = [tenant.uuid().into(), ids.start.into(), ids.end.into()];
+    let statement = Statement::from_sql_and_values(db.finish.get_database_backend(), &text, values);
+    let rows = db.finish.query_all_raw(statement).await?;
+    let keys = rows.iter().map(|row| row.try_get_by_index::<Uuid>(0)).collect::<Result<Vec<_>, _>>()?;
+    Ok(keys.iter().max().map(|last| (keys.len() as u64, *last)))
 }

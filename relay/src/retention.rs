@@ -64,6 +64,29 @@ pub struct Retention {
 
 const DAY_MS: i64 = 86_400_000;
 
+impl Retention {
+    /// The same, but no longer than so many days.
+    #[must_use]
+    pub fn at_most(&self, payload_d: i64, metadata_d: i64) -> Self {
+        Self {
+            payload_ms: self.payload_ms.min(payload_d.saturating_mul(DAY_MS)),
+            metadata_ms: self.metadata_ms.min(metadata_d.saturating_mul(DAY_MS)),
+        }
+    }
+
+    /// Days of bodies, and of all else.
+    #[must_use]
+    pub fn days(&self) -> (i64, i64) {
+        (self.payload_ms / DAY_MS, self.metadata_ms / DAY_MS)
+    }
+}
+
+impl Default for Retention {
+    fn default() -> Self {
+        Self { payload_ms: 30 * DAY_MS, metadata_ms: 90 * DAY_MS }
+    }
+}
+
 impl RetentionSettings {
     /// # Errors
     /// When events would be forgotten before their bodies.

@@ -59,6 +59,7 @@ mod shutdown;
 mod signing;
 mod simulate;
 mod takeover;
+mod tenants;
 mod tls;
 mod vectors;
 mod workers;

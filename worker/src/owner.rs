@@ -352,12 +352,12 @@ impl Owner {
                 self.recall_if_failing(*id);
             }
             Ok(News::Changed(Changed::Payload(event))) => self.state.works.forget(*event),
-            Ok(News::Changed(_)) => {}
-            Ok(News::Everything) | Err(_) => {
+            Ok(News::Everything | News::Changed(Changed::Tenant(_))) | Err(_) => {
                 self.state.works = Works::default();
                 self.state.schedule.ask_all();
                 self.leases.held().into_iter().for_each(|lease| self.recall(lease));
             }
+            Ok(News::Changed(_)) => {}
         }
     }
 }

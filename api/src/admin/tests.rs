@@ -69,6 +69,7 @@ impl World {
             explanations: relay::quota::Quotas::default(),
             explaining: Arc::new(tokio::sync::Semaphore::new(1)),
             replays: crate::replaying::Bell::default(),
+            retention: relay::retention::Retention::default(),
             clock,
             wake: Wake::default(),
             public_url: "https://hooks.example".into(),
