@@ -20,6 +20,7 @@ mod body;
 mod credentials;
 pub(crate) mod event;
 mod flusher;
+mod notices;
 mod proof;
 mod quota;
 mod refusal;
@@ -31,6 +32,7 @@ pub mod target;
 
 pub use body::CAP as BODY_CAP;
 pub use flusher::Flusher;
+pub use notices::Notices;
 pub use quota::Quotas;
 pub use rejections::Rejections;
 pub use room::Room;
@@ -61,6 +63,7 @@ pub struct Ingest {
     /// The keys that publishers sign with.
     pub remote: Remote,
     pub rejections: Rejections,
+    pub notices: Notices,
 }
 
 /// A request that has a source.
@@ -125,7 +128,11 @@ impl Ingest {
             }
             Ok(Taken::Nothing) => Response::default(),
             Err(refusal) => {
-                self.rejections.note(&source, request, refusal, self.app.clock.now());
+                let now = self.app.clock.now();
+                self.rejections.note(&source, request, refusal, now);
+                if refusal.concerns_the_tenant() {
+                    self.notices.refused(&source, refusal.cause(), now);
+                }
                 refused(request, refusal, id).await
             }
         }
@@ -138,7 +145,7 @@ impl Ingest {
         if request.method() == Method::HEAD {
             return Ok(Taken::Nothing);
         }
-        self.quotas.take(source, self.app.clock.boot())?;
+        self.quotas.take(source, (self.app.clock.boot(), self.app.clock.now()), &self.notices)?;
         let keys = self.keys(source)?;
         if let Some(reply) = proof::unsigned_handshake(source, &inbound(request, &addressed.rest, &[]), &keys) {
             return reply.map(Taken::Handshake);

@@ -40,7 +40,7 @@ pub mod wire;
 use admin::admin;
 use app::App;
 use config::HttpSettings;
-use ingest::{Flusher, Ingest, Quotas, Rejections, Room};
+use ingest::{Flusher, Ingest, Notices, Quotas, Rejections, Room};
 use last_used::LastUsed;
 use oauth::{Issuer, TokenServer, Tokens};
 use server::Door;
@@ -118,7 +118,7 @@ impl Api {
         oauth::begin_counting();
         relay::egress::begin_counting();
         let uses = LastUsed::default();
-        let rejections = Rejections::default();
+        let (rejections, notices) = (Rejections::default(), Notices::default());
         let ingest = Ingest {
             app: self.app.clone(),
             uses: uses.clone(),
@@ -127,6 +127,7 @@ impl Api {
             room: Room::default(),
             remote: Remote::new(self.egress, self.app.clock.clone()),
             rejections: rejections.clone(),
+            notices: notices.clone(),
         };
         let tokens = TokenServer::new(&self.app, &uses, Issuer::start(&self.app.db));
         let front = Front { ingest, tokens, admin: admin(&self.app, &uses) };
@@ -138,8 +139,9 @@ impl Api {
             server::serve(self.listener, self.door, front, stop).await;
             ended.cancel();
         };
+        let told = notices.keep(self.app.db.clone(), self.app.clock.clone(), self.app.wake.clone(), ended.clone());
         let replayed = replaying::run(self.app.clone(), ended.clone());
-        tokio::join!(served, noted, refused, replayed);
+        tokio::join!(served, noted, refused, told, replayed);
     }
 }
 

@@ -19,7 +19,7 @@ const SETTLED_MS: i64 = 10_000;
 const LAST_MS: i64 = (1 << 48) - 1;
 
 /// The smaller tables that hold a tenant's rows, each with its key, apart from those that are erased with something else.
-const TABLES: [(&str, &str); 11] = [
+const TABLES: [(&str, &str); 12] = [
     ("subscription", "id"),
     ("health", "destination_id"),
     ("replay", "id"),
@@ -31,6 +31,7 @@ const TABLES: [(&str, &str); 11] = [
     ("source_key", "hash"),
     ("api_key", "id"),
     ("command", "id"),
+    ("notice", "object"),
 ];
 
 /// Goes on with every tenant that is being erased. Whether there is more to do at once.

@@ -13,13 +13,15 @@ use crate::configuration::POLL;
 use crate::start::Opened;
 use crate::{
     Database, DbErr, access_token, change, dedupe, erasure, idempotency, own_request, partition, retention, sealing,
-    sizes,
+    sizes, watch,
 };
 
 /// How often the machine's clock is compared with the database's.
 const CLOCK_EVERY: Duration = Duration::from_secs(5);
 /// How often the rest is done; also when the clock has moved by as much.
 const CLEAN_EVERY: Duration = Duration::from_secs(60);
+/// How often it is looked for what tenants are to be told of.
+const WATCH_EVERY: Duration = Duration::from_secs(5);
 /// How often what is old is looked for.
 const FORGET_EVERY: Duration = Duration::from_secs(3600);
 /// Changes are kept so long; a process that slept longer starts its cache anew.
@@ -35,6 +37,7 @@ pub async fn run(opened: Opened, retention: Retention, stop: CancellationToken) 
     let Opened { db, clock, keyring, configuration } = opened;
     tokio::spawn(forget(db.clone(), clock.clone(), retention, stop.clone()));
     tokio::spawn(erase(db.clone(), clock.clone(), stop.clone()));
+    tokio::spawn(watch(db.clone(), clock.clone(), stop.clone()));
     tokio::spawn(say_what_seals(db.clone(), clock.clone(), keyring, stop.clone()));
     if db.is_sqlite() {
         tokio::spawn(fold(db.clone(), stop.clone()));
@@ -88,6 +91,13 @@ async fn erase(db: Database, clock: Clock, stop: CancellationToken) {
     while stop.run_until_cancelled(tokio::time::sleep(POLL * 4)).await.is_some() {
         let erased = stop.run_until_cancelled(erasure::go_on(&db, &clock)).await.unwrap_or(Ok(()));
         told(erased, "a tenant was not erased further; it is tried again");
+    }
+}
+
+/// By itself, since what is told of may be much.
+async fn watch(db: Database, clock: Clock, stop: CancellationToken) {
+    while stop.run_until_cancelled(tokio::time::sleep(WATCH_EVERY)).await.is_some() {
+        told(watch::look(&db, &clock).await, "tenants were not told what has failed; it is tried again");
     }
 }
 

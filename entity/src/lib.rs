@@ -19,6 +19,7 @@ pub mod health;
 pub mod housekeeping;
 pub mod idempotency;
 pub mod ingest;
+pub mod notice;
 pub mod operational;
 pub mod own_request;
 pub mod partition;
@@ -39,6 +40,7 @@ pub mod start;
 pub mod subscription;
 pub mod tenant;
 pub mod wake;
+mod watch;
 pub mod work;
 
 pub use database::Database;

@@ -7,19 +7,22 @@
 use std::collections::HashMap;
 
 use relay::clock::Clock;
-use relay::id::{TenantId, first_of, millis_of};
+use relay::id::{DestinationId, TenantId, first_of, millis_of};
 use relay::retention::Retention;
 use sea_orm::{ConnectionTrait, DbBackend, DbErr, Statement, TransactionTrait, Value};
 use uuid::Uuid;
 
 use crate::command::{self, Kind};
 use crate::delivery::SHARDS;
+use crate::operational::Notice;
 use crate::partition::{self, DAY_MS};
-use crate::{Database, pending, tenant};
+use crate::{Database, destination, notice, operational, pending, tenant};
 
 /// Rows that one statement deletes, and bytes of bodies: some milliseconds, in which SQLite writes nothing else.
 const STEP: i64 = 500;
 const STEP_BYTES: i64 = 8 << 20;
+/// So long before something expires its tenant is told, in milliseconds, or half as long as it is kept if that is less.
+const ANNOUNCED_MS: i64 = 3 * DAY_MS;
 /// Tenants that are looked at between two looks at the list of them.
 const TENANTS: u64 = 250;
 
@@ -47,13 +50,35 @@ async fn expire(db: &Database, now: i64, retention: &Retention) -> Result<(), Db
     let less = less(db, retention).await?;
     for shard in 0..SHARDS {
         for (tenant, destination, oldest) in pending::parked_destinations(db, shard).await? {
-            let until = now - less.get(&tenant).unwrap_or(retention).payload_ms;
+            let kept = less.get(&tenant).unwrap_or(retention).payload_ms;
+            let until = now - kept;
+            if oldest.millis() < until + ANNOUNCED_MS.min(kept / 2) {
+                announce(db, (tenant, destination), (oldest.millis(), kept), now).await?;
+            }
             if oldest.millis() >= until || command::is_left(&db.steady, destination, Kind::Expire).await? {
                 continue;
             }
             tracing::info!(tenant.id = %tenant, destination.id = %destination, "what waits there for too long expires");
             command::leave(&db.finish, (tenant, destination), Kind::Expire, first_of(until)).await?;
         }
+    }
+    Ok(())
+}
+
+/// Tells a tenant that what waits for a destination of its own expires soon, once in as long a time as it has to act.
+async fn announce(
+    db: &Database,
+    (tenant, id): (TenantId, DestinationId),
+    (oldest, kept): (i64, i64),
+    now: i64,
+) -> Result<(), DbErr> {
+    let _leave = db.may_change().await;
+    let txn = db.begin().await?;
+    if notice::claim(&txn, tenant, ("destination.expiring", id.uuid()), now - ANNOUNCED_MS, now).await?
+        && let Some(row) = destination::find(&txn, tenant, id).await?
+    {
+        operational::tell_if_wanted(&txn, &Notice::expiring(&row, oldest, oldest + kept), now).await?;
+        txn.commit().await?;
     }
     Ok(())
 }

@@ -77,7 +77,9 @@ pub struct About<'a> {
     /// The finer type that its preset derived.
     pub derived_type: Option<&'a str>,
     pub request_id: Option<&'a str>,
-    /// The destination that an event of the built-in source tells of; None for every other source's.
+    /// Whether it is of the built-in source: what happens to the tenant's own things.
+    pub is_operational: bool,
+    /// The destination that it tells of then, if any.
     pub destination: Option<DestinationId>,
 }
 
@@ -96,10 +98,11 @@ pub enum Unwanted {
 }
 
 impl<'a> About<'a> {
-    /// An event of which no more is known.
+    /// What is told of a tenant's own things, and of this destination if of one.
     #[must_use]
-    pub fn of_type(source: SourceId, event_type: &'a str) -> Self {
-        Self { source: Some(source), event_type: Some(event_type), ..Self::default() }
+    pub fn operational(tenant: TenantId, event_type: &'a str, destination: Option<DestinationId>) -> Self {
+        let (source, event_type) = (Some(built_in::id(tenant)), Some(event_type));
+        Self { source, event_type, is_operational: true, destination, ..Self::default() }
     }
 
     /// An event with its payload.
@@ -112,6 +115,7 @@ impl<'a> About<'a> {
             event_type: work.event_type.as_deref(),
             derived_type: work.derived_type.as_deref(),
             request_id: work.request_id.as_deref(),
+            is_operational: is_built_in,
             destination: told.and_then(|id| id.parse().ok()),
         }
     }
@@ -126,6 +130,7 @@ impl<'a> About<'a> {
             event_type: event.event_type.as_deref(),
             derived_type: event.derived_type.as_deref(),
             request_id: event.request_id.as_deref(),
+            is_operational: is_built_in,
             destination: is_built_in.then(told).flatten().and_then(|id| id.parse().ok()),
         }
     }
@@ -146,10 +151,11 @@ impl Rule {
             Some(ids) => source.is_some_and(|source| ids.contains(&source)),
         };
         let is_of_type = || self.event_types.iter().any(|it| it.matches_either(about.event_type, about.derived_type));
+        let is_deaf = || about.is_operational && self.source_ids.is_none() && !self.operational;
         Some(match about.destination {
             _ if !self.enabled => Unwanted::Disabled,
             _ if !listens(about.source) => Unwanted::Source,
-            Some(_) if self.source_ids.is_none() && !self.operational => Unwanted::NotOperational,
+            _ if is_deaf() => Unwanted::NotOperational,
             Some(told) if told == self.destination_id => Unwanted::OwnDestination,
             _ if !self.origin.admits(about.request_id) => Unwanted::Origin,
             _ if !is_of_type() => Unwanted::EventType,
@@ -313,6 +319,7 @@ mod tests {
             event_type: Some("a.b"),
             derived_type: Some("c.d"),
             request_id,
+            is_operational: false,
             destination: None,
         };
         for (rule, source, wanted) in [

@@ -12,6 +12,7 @@ mod m20261122_000005_credentials;
 mod m20261128_000006_destinations;
 mod m20261128_000007_recovery;
 mod m20261128_000011_tenants;
+mod m20261128_000012_notices;
 
 /// Every migration, oldest first.
 #[derive(Debug)]
@@ -29,6 +30,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261128_000006_destinations::Migration),
             Box::new(m20261128_000007_recovery::Migration),
             Box::new(m20261128_000011_tenants::Migration),
+            Box::new(m20261128_000012_notices::Migration),
         ]
     }
 }

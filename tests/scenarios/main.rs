@@ -36,6 +36,7 @@ mod limits;
 mod listener;
 mod loops;
 mod mutual_tls;
+mod notices;
 mod oauth;
 mod order;
 mod origin;

@@ -57,6 +57,7 @@ fn matching<'a>(
         event_type: said.event_type.as_deref(),
         derived_type: said.derived_type.as_deref(),
         request_id: said.request_id.as_deref(),
+        is_operational: false,
         destination: None,
     };
     let matching = rules.iter().filter(|rule| rule.matches(&about));

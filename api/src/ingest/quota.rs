@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use entity::source::Configured;
 use relay::id::{SourceId, TenantId};
-use relay::quota;
+use relay::quota::{self, Left};
 
+use super::notices::Notices;
 use super::refusal::Refusal;
 
 /// Cheap to clone; all clones are one process's count.
@@ -17,13 +18,22 @@ pub struct Quotas {
 
 impl Quotas {
     /// Takes one of the source's and one of its tenant's. A source's flood is stopped at the source, so that it does not
-    /// use up what the tenant's other sources need.
-    pub(super) fn take(&self, source: &Configured, now: Duration) -> Result<(), Refusal> {
-        if let Some(rate) = source.settings.rate_limit {
-            self.sources.take(source.source.id(), rate, now).map_err(Refusal::Quota)?;
+    /// use up what the tenant's other sources need. The tenant is told when little is left.
+    pub(super) fn take(
+        &self,
+        source: &Configured,
+        (boot, now): (Duration, i64),
+        notices: &Notices,
+    ) -> Result<(), Refusal> {
+        if let Some(rate) = source.settings.rate_limit
+            && self.sources.take(source.source.id(), rate, boot).map_err(Refusal::Quota)? == Left::Little
+        {
+            notices.near(source, false, rate, now);
         }
-        if let Some(rate) = source.limits.events {
-            self.tenants.take(source.source.tenant(), rate, now).map_err(Refusal::Quota)?;
+        if let Some(rate) = source.limits.events
+            && self.tenants.take(source.source.tenant(), rate, boot).map_err(Refusal::Quota)? == Left::Little
+        {
+            notices.near(source, true, rate, now);
         }
         Ok(())
     }

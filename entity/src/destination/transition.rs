@@ -8,7 +8,7 @@ use uuid::Uuid;
 use super::{Cause, Model, State, lock, save};
 use crate::audit;
 use crate::change::{self, Changed};
-use crate::operational::{self, Happening};
+use crate::operational::{self, Happening, Notice};
 use crate::shard::Lease;
 use crate::{Database, health};
 
@@ -50,7 +50,7 @@ pub async fn step(
         // Nobody sees it active and failing.
         health::forget(&txn, tenant, id).await?;
     }
-    operational::tell(&txn, &row, happening, now).await?;
+    operational::tell(&txn, &Notice::of_destination(&row, happening), now).await?;
     audit::insert(&txn, audit_row(action, &before, &row, now)).await?;
     change::record(&txn, &[Changed::Destination(id)], now).await?;
     txn.commit().await?;

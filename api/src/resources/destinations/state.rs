@@ -3,7 +3,7 @@
 use entity::change::Changed;
 use entity::destination::{self, Cause, Model, State};
 use entity::health;
-use entity::operational::{self, Happening};
+use entity::operational::{self, Happening, Notice};
 use relay::id::DestinationId;
 
 use super::Destination;
@@ -41,7 +41,7 @@ pub(super) async fn put(access: &Access, id: DestinationId, state: State) -> Res
             // Whoever resumes it says that it is well.
             health::forget(&change.txn, access.id(), id).await?;
         }
-        operational::tell(&change.txn, &row, happening, change.now).await?;
+        operational::tell(&change.txn, &Notice::of_destination(&row, happening), change.now).await?;
     }
     let shown = Destination::of(app, &change.txn, &row).await?;
     let done = Done::new(action, row.id(), Some(access.id())).before(&before).after(&shown);
