@@ -101,6 +101,7 @@ async fn what_is_not_our_json_is_refused_where_it_is_wrong(database: Database) {
         ("/sources", json!({ "provider": "ondato" }), "name"),
         ("/destinations", json!({ "name": "out" }), "url"),
         ("/destinations", json!({ "name": "out", "url": "not a url" }), "url"),
+        ("/destinations", json!({ "name": "out", "url": format!("{}#part", receiver.url()) }), "fragment"),
         ("/destinations", json!({ "name": "out", "url": receiver.url(), "timeout_s": 31 }), "timeout_s"),
         ("/destinations", json!({ "name": "out", "url": receiver.url(), "timeout_s": 0 }), "timeout_s"),
         ("/destinations", json!({ "name": "out", "url": receiver.url(), "retry": { "schedule_s": [] } }), "schedule_s"),

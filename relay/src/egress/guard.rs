@@ -46,6 +46,9 @@ pub enum Refusal {
     /// No URL.
     #[error("not a URL: {0}")]
     Malformed(ParseError),
+    /// A part behind `#`, which no request ever carries: whoever writes one means something that would not happen.
+    #[error("the URL has a fragment, which is never sent: leave out `#` and what follows it")]
+    Fragment,
     /// A user name or a password in the URL, which would end up in logs.
     #[error("the URL contains a user name or a password; set the destination's `auth` instead")]
     Userinfo,
@@ -133,8 +136,8 @@ impl Guard {
         &self.own_networks
     }
 
-    /// Judges the text of a URL. What comes back is normalised (no fragment, no trailing full stop of the host) and is
-    /// what must be stored and asked for. Where the host is a name, its addresses are judged at each attempt.
+    /// Judges the text of a URL. What comes back is normalised (no trailing full stop of the host) and is what must be
+    /// stored and asked for. Where the host is a name, its addresses are judged at each attempt.
     ///
     /// # Errors
     /// The first rule that it breaks.
@@ -145,7 +148,9 @@ impl Guard {
         if !url.username().is_empty() || url.password().is_some() {
             return Err(Refusal::Userinfo);
         }
-        url.set_fragment(None);
+        if url.fragment().is_some() {
+            return Err(Refusal::Fragment);
+        }
         drop_final_stop(&mut url);
         let port = url.port_or_known_default().unwrap_or_default();
         match url.host() {
@@ -246,8 +251,9 @@ impl OwnAddress {
 
 impl Refusal {
     /// Every name that a reason can have.
-    pub const NAMES: [&'static str; 13] = [
+    pub const NAMES: [&'static str; 14] = [
         "address",
+        "fragment",
         "host_name",
         "leads_inside",
         "own_address",
@@ -271,6 +277,7 @@ impl Refusal {
             Self::Scheme => "scheme",
             Self::PlainHttp => "plain_http",
             Self::Malformed(_) => "url_malformed",
+            Self::Fragment => "fragment",
             Self::Userinfo => "userinfo",
             Self::HostName(_) => "host_name",
             Self::PrivateName(_) => "private_name",
@@ -345,6 +352,8 @@ mod tests {
             ("https://1.2.3.4.5/", "url_malformed"),
             ("https://user@example.com/", "userinfo"),
             ("https://:pass@example.com/", "userinfo"),
+            ("https://example.com/#a", "fragment"),
+            ("https://example.com/#", "fragment"),
             ("https://example..com/", "host_name"),
             ("https://example.com../", "host_name"),
             ("https://localhost/", "private_name"),
@@ -365,7 +374,7 @@ mod tests {
     #[test]
     fn a_url_comes_back_normalised() {
         for (raw, normal) in [
-            ("https://Example.com.:443/Hook?a=B#c", "https://example.com/Hook?a=B"),
+            ("https://Example.com.:443/Hook?a=B", "https://example.com/Hook?a=B"),
             ("https://bücher.example.org", "https://xn--bcher-kva.example.org/"),
             ("https://example.com:8443/", "https://example.com:8443/"),
         ] {
