@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use relay::egress::EgressSettings;
+use relay::egress::{EgressSettings, Url};
 use relay::retention::RetentionSettings;
 use relay::telemetry::TelemetrySettings;
 use secrecy::SecretString;
@@ -48,8 +48,8 @@ pub struct HttpSettings {
 
     /// What stands before the paths in the URLs that are handed out, such as `https://hooks.example.com`; without it the
     /// listening address
-    #[arg(long, env = "HOOKYARD_PUBLIC_URL", value_name = "URL")]
-    pub public_url: Option<relay::egress::Url>,
+    #[arg(long, env = "HOOKYARD_PUBLIC_URL", value_name = "URL", value_parser = public_url)]
+    pub public_url: Option<Url>,
 
     /// A key that may do everything: any string of at least 32 characters
     #[arg(long, env = "HOOKYARD_OPERATOR_KEY", value_name = "KEY", hide_env_values = true, value_parser = operator_key)]
@@ -99,11 +99,43 @@ fn operator_key(text: &str) -> Result<SecretString, String> {
     }
 }
 
+/// What paths are put behind: the parser itself says of a missing scheme only that a base is missing.
+fn public_url(text: &str) -> Result<Url, String> {
+    let is_base = |url: &Url| {
+        let is_bare = url.username().is_empty() && url.query().is_none() && url.fragment().is_none();
+        matches!(url.scheme(), "http" | "https") && url.has_host() && is_bare
+    };
+    let url = Url::parse(text).ok().filter(is_base);
+    url.ok_or_else(|| {
+        "it must be a URL with its scheme and nothing behind the path, such as `https://hooks.example.com`".to_owned()
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use clap::Parser as _;
 
-    use super::Settings;
+    use super::{Settings, public_url};
+
+    #[test]
+    fn a_public_url_is_one_that_paths_can_follow() {
+        for (text, good) in [
+            ("https://hooks.example.com", true),
+            ("http://127.0.0.1:8080/", true),
+            ("https://example.com/hooks", true),
+            ("hooks.example.com", false),
+            ("hooks.example.com:8080", false),
+            ("//hooks.example.com", false),
+            ("ftp://hooks.example.com", false),
+            ("https://", false),
+            ("https://u@hooks.example.com", false),
+            ("https://hooks.example.com/?a=b", false),
+            ("https://hooks.example.com/#a", false),
+            ("", false),
+        ] {
+            assert_eq!(public_url(text).is_ok(), good, "{text}");
+        }
+    }
 
     #[test]
     fn secrets_do_not_show_when_settings_are_printed() {

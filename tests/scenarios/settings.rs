@@ -5,7 +5,7 @@ use harness::program::{Program, words};
 use harness::relay::{migrate, settings_of};
 use harness::{Database, on_each_database, on_postgres};
 
-on_each_database![a_setting_that_makes_no_sense_stops_the_start];
+on_each_database![a_setting_that_makes_no_sense_stops_the_start, a_public_url_is_told_what_it_must_be];
 on_postgres![a_missing_setting_stops_the_start, a_database_that_was_not_migrated_stops_the_start];
 
 async fn a_setting_that_makes_no_sense_stops_the_start(database: Database) {
@@ -24,6 +24,7 @@ async fn a_setting_that_makes_no_sense_stops_the_start(database: Database) {
             ("HOOKYARD_MASTER_KEYS", "k1:dG9vIHNob3J0"),
             ("HOOKYARD_MASTER_KEYS", "no colon"),
             ("HOOKYARD_OPERATOR_KEY", "short"),
+            ("HOOKYARD_PUBLIC_URL", "hooks.example.com"),
             ("HOOKYARD_EGRESS_ALLOW", "10.0.0.0/33"),
             ("HOOKYARD_EGRESS_HTTP", "perhaps"),
             ("HOOKYARD_EGRESS_PORTS", "443,99999"),
@@ -31,13 +32,29 @@ async fn a_setting_that_makes_no_sense_stops_the_start(database: Database) {
             ("HOOKYARD_PROXY_PROTOCOL", "perhaps"),
             ("HOOKYARD_LISTNE", "127.0.0.1:0"),
         ] {
-            let only_of_the_api =
-                ["HOOKYARD_LISTEN", "HOOKYARD_OPERATOR_KEY", "HOOKYARD_TRUSTED_PROXIES", "HOOKYARD_PROXY_PROTOCOL"]
-                    .contains(&name);
+            let only_of_the_api = [
+                "HOOKYARD_LISTEN",
+                "HOOKYARD_PUBLIC_URL",
+                "HOOKYARD_OPERATOR_KEY",
+                "HOOKYARD_TRUSTED_PROXIES",
+                "HOOKYARD_PROXY_PROTOCOL",
+            ]
+            .contains(&name);
             if !(program == Program::Worker && only_of_the_api) {
                 refuses_to_start(program, &database, &clock, (name, Some(value))).await;
             }
         }
+    }
+}
+
+async fn a_public_url_is_told_what_it_must_be(database: Database) {
+    let clock = Clock::in_directory(&database.directory());
+    let program = if database.is_postgres() { Program::Api } else { Program::Hookyard };
+    for value in ["hooks.example.com", "hooks.example.com:8080", "https://hooks.example.com/?a=b"] {
+        let mut settings = settings_of(program, &database, &clock);
+        settings.insert("HOOKYARD_PUBLIC_URL", value.to_owned());
+        let said = words(&program.run(&[], &settings, &database.directory()).await);
+        assert!(said.contains("such as `https://hooks.example.com`"), "{value}: {said}");
     }
 }
 
