@@ -17,6 +17,7 @@ use crate::document;
 use crate::error::{Error, Place, Trouble};
 use crate::request::Facts;
 use crate::schema;
+use crate::wire::Moment;
 
 /// A JSON body. That of a POST whose fields are all optional may be left out.
 #[derive(Debug)]
@@ -90,8 +91,21 @@ impl<T: ParseFromJSON> Search<T> {
             let value = typed(&properties[&name]["type"], text);
             (name, value)
         });
-        parse(Value::Object(value.collect()), Place::Query).map(Self)
+        let value = Value::Object(value.collect());
+        let is_empty = is_empty_span(&value);
+        let read = parse(value, Place::Query)?;
+        if is_empty {
+            let told = "is not later than `after`: there is nothing in between";
+            return Err(Error::Invalid(vec![Trouble::at(Place::Query, "before", told)]));
+        }
+        Ok(Self(read))
     }
+}
+
+/// Whether nothing can be at `after` or later, and earlier than `before`.
+fn is_empty_span(query: &Value) -> bool {
+    let time = |name: &str| query[name].as_str()?.parse::<Moment>().ok();
+    time("after").zip(time("before")).is_some_and(|(after, before)| after >= before)
 }
 
 fn unreadable_query() -> Error {
@@ -162,6 +176,8 @@ fn request_of<T: ParseFromJSON>(content_type: &'static str) -> MetaRequest {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     #[test]
@@ -179,6 +195,21 @@ mod tests {
             assert_eq!(check_media_type(&request).is_ok(), good, "{content_type}");
         }
         assert!(check_media_type(&Request::default()).is_err());
+    }
+
+    #[test]
+    fn a_span_of_nothing_is_known() {
+        let time = |second: u32| format!("2026-11-22T10:00:0{second}Z");
+        for (query, is_empty) in [
+            (json!({"after": time(1), "before": time(2)}), false),
+            (json!({"after": time(1), "before": time(1)}), true),
+            (json!({"after": time(2), "before": time(1)}), true),
+            (json!({"after": time(2)}), false),
+            (json!({"after": "soon", "before": time(1)}), false),
+            (json!({}), false),
+        ] {
+            assert_eq!(is_empty_span(&query), is_empty, "{query}");
+        }
     }
 
     #[test]

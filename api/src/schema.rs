@@ -106,9 +106,8 @@ impl<'a> Check<'a> {
         for (name, value) in fields {
             match (schema["properties"].get(name), &schema["additionalProperties"]) {
                 (Some(property), _) => self.value(property, value, &join(at, name)),
-                (None, Value::Bool(false)) => {
-                    self.fault(&join(at, name), "is unknown here: the API's document names what is known");
-                }
+                (None, Value::Bool(false)) if self.faults.len() == MOST => {}
+                (None, Value::Bool(false)) => self.fault(&join(at, name), unknown(name, &schema["properties"])),
                 (None, member) => self.value(member, value, &join(at, name)),
             }
         }
@@ -151,6 +150,23 @@ impl<'a> Check<'a> {
         if least.is_some_and(|least| number < least) || most.is_some_and(|most| number > most) {
             self.fault(at, format!("must be {}", range(least, most)));
         }
+    }
+}
+
+/// How alike, of 1, two names are when one is taken for a slip of the other.
+const ALIKE: f64 = 0.85;
+/// The longest name that may be a slip of one of ours.
+const LONGEST_SLIP: usize = 64;
+
+/// What could stand there instead, and what was probably meant.
+fn unknown(name: &str, properties: &Value) -> String {
+    let known: Vec<&str> = properties.as_object().into_iter().flatten().map(|(known, _)| known.as_str()).collect();
+    let alike = |known: &&str| if name.len() <= LONGEST_SLIP { strsim::jaro_winkler(name, known) } else { 0.0 };
+    let meant = known.iter().max_by(|one, other| alike(one).total_cmp(&alike(other)));
+    match (meant.filter(|known| alike(known) >= ALIKE), known.is_empty()) {
+        (Some(meant), _) => format!("is unknown here; perhaps `{meant}` was meant. Known are {}", known.join(", ")),
+        (None, false) => format!("is unknown here. Known are {}", known.join(", ")),
+        (None, true) => "is unknown here, as is every other name".to_owned(),
     }
 }
 
@@ -266,16 +282,21 @@ mod tests {
             (json!({"name": ""}), "/name", "must have 1 to 3 characters"),
             (json!({"name": "abcd"}), "/name", "must have 1 to 3 characters"),
             (json!({"name": "a\0"}), "/name", "must not contain the character U+0000"),
-            (json!({"filter": {}}), "/filter", "is unknown here: the API's document names what is known"),
+            (
+                json!({"filter": {}}),
+                "/filter",
+                "is unknown here. Known are a/b, auth, by_name, name, sources, spare, state, timeout_s, to",
+            ),
+            (
+                json!({"timeout": 1}),
+                "/timeout",
+                "is unknown here; perhaps `timeout_s` was meant. Known are a/b, auth, by_name, name, sources, spare, state, timeout_s, to",
+            ),
             (json!({"auth": []}), "/auth", "must be an object"),
             (json!({"auth": {}}), "/auth/kind", "is missing: one of none, basic"),
             (json!({"auth": {"kind": "bearer"}}), "/auth/kind", "must be one of none, basic"),
             (json!({"auth": {"kind": "basic"}}), "/auth/username", "is missing"),
-            (
-                json!({"auth": {"kind": "none", "x": 1}}),
-                "/auth/x",
-                "is unknown here: the API's document names what is known",
-            ),
+            (json!({"auth": {"kind": "none", "x": 1}}), "/auth/x", "is unknown here. Known are kind"),
             (json!({"spare": {"kind": 1}}), "/spare/kind", "must be one of none, basic"),
             (json!({"to": "soon"}), "/to", "not a time as in 2026-11-22T10:00:00.000Z (RFC 3339)"),
             (json!({"to": 1}), "/to", "must be a string or null"),

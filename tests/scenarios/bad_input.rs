@@ -128,17 +128,28 @@ async fn what_is_not_built_is_refused(database: Database) {
     let receiver = Receiver::start().await;
     let url = receiver.url();
 
-    for (rest, fields, field) in [
-        ("/destinations", json!({ "name": "out", "url": url, "colour": "red" }), "colour"),
+    for (rest, fields, field, known) in [
+        (
+            "/destinations",
+            json!({ "name": "out", "url": url, "colour": "red" }),
+            "colour",
+            "Known are auth, headers, keep",
+        ),
         (
             "/destinations",
             json!({ "name": "out", "url": url, "auth": { "kind": "none", "password": "x" } }),
             "password",
+            "Known are kind",
         ),
-        ("/sources", json!({ "name": "in", "provider": "ondato", "verificaton": { "kind": "none" } }), "verificaton"),
-        ("/api-keys", json!({ "name": "a key", "scope": "read" }), "scope"),
+        (
+            "/sources",
+            json!({ "name": "in", "provider": "ondato", "verificaton": { "kind": "none" } }),
+            "verificaton",
+            "`verification` was meant",
+        ),
+        ("/api-keys", json!({ "name": "a key", "scope": "read" }), "scope", "`scopes` was meant"),
     ] {
-        tenant.post(rest, fields).await.problem_about(422, &[field]);
+        tenant.post(rest, fields).await.problem_about(422, &[field, known]);
     }
 }
 
