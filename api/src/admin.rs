@@ -12,12 +12,15 @@ use http_body_util::{BodyExt, LengthLimitError, Limited};
 use poem::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use poem::{Endpoint, Request, Response, Route};
 
+mod query;
+
 use crate::app::App;
-use crate::auth::authenticate;
+use crate::auth::{Doorkeeper, Identity};
 use crate::document::docs;
 use crate::error::{Error, respond};
 use crate::input::MAX_BODY;
 use crate::last_used::LastUsed;
+use crate::limiter::{Count, Limiter};
 use crate::request::Facts;
 use crate::resources;
 
@@ -29,7 +32,7 @@ pub fn admin(app: &App, uses: &LastUsed) -> impl Endpoint<Output = Response> + u
         .at("/openapi.json", poem::get(docs::openapi))
         .at("/docs", poem::get(docs::docs))
         .at("/", poem::get(docs::home));
-    Admin { app: app.clone(), uses: uses.clone(), routes }
+    Admin { app: app.clone(), uses: uses.clone(), limiter: Limiter::default(), routes }
 }
 
 /// A body must be there so soon.
@@ -40,28 +43,60 @@ const ANSWER_WITHIN: Duration = Duration::from_millis(1_800);
 struct Admin {
     app: App,
     uses: LastUsed,
+    limiter: Limiter,
     routes: Route,
 }
 
 impl Endpoint for Admin {
     type Output = Response;
 
-    async fn call(&self, mut request: Request) -> poem::Result<Response> {
+    async fn call(&self, request: Request) -> poem::Result<Response> {
         let facts = Arc::new(Facts::of(&request, self.app.clock.now()));
-        request.set_data(self.app.clone());
-        request.set_data(self.uses.clone());
-        request.set_data(Arc::clone(&facts));
-        let result = match gather(&mut request).await {
-            Ok(()) => self.route(request).await,
-            Err(error) => Err(error.into()),
-        };
-        let mut response = result.unwrap_or_else(|error| respond(error, &facts));
-        finish(response.headers_mut(), &facts);
-        Ok(response)
+        Ok(self.answer(request, facts).await)
     }
 }
 
 impl Admin {
+    async fn answer(&self, mut request: Request, facts: Arc<Facts>) -> Response {
+        let identity = self.identify(&request, &facts).await;
+        let count = identity.caller().ok().map(|caller| self.limiter.count(&caller, self.app.clock.boot()));
+        let result = match count.as_ref().and_then(Count::refusal) {
+            Some(refusal) => Err(refusal),
+            None => query::check(&request, &identity),
+        };
+        request.set_data(Arc::clone(&facts));
+        let result = match result {
+            Ok(()) => self.handle(request, identity).await,
+            Err(error) => Err(error.into()),
+        };
+        let mut response = result.unwrap_or_else(|error| respond(error, &facts));
+        let headers = response.headers_mut();
+        headers.extend(count.iter().flat_map(Count::headers));
+        finish(headers, &facts);
+        response
+    }
+
+    /// Nobody needs to be anybody to read the documentation.
+    async fn identify(&self, request: &Request, facts: &Arc<Facts>) -> Identity {
+        if !request.uri().path().starts_with("/v1/") {
+            return Identity::Stranger;
+        }
+        let Self { app, uses, limiter, .. } = self;
+        let doorkeeper = Doorkeeper { app, uses, limiter };
+        let identified = tokio::time::timeout(ANSWER_WITHIN, doorkeeper.identify(request, facts));
+        identified.await.unwrap_or_else(|_| Identity::late())
+    }
+
+    async fn handle(&self, mut request: Request, identity: Identity) -> poem::Result<Response> {
+        // Nobody else's body is worth the memory: the handler refuses without looking at it.
+        if identity.is_known() {
+            gather(&mut request).await?;
+        }
+        request.set_data(self.app.clone());
+        request.set_data(identity);
+        self.route(request).await
+    }
+
     /// Whatever the database does, the caller hears something in time.
     async fn route(&self, request: Request) -> poem::Result<Response> {
         let caught = AssertUnwindSafe(self.routes.call(request)).catch_unwind();
@@ -79,12 +114,6 @@ async fn gather(request: &mut Request) -> Result<(), Error> {
     let has_body = [Method::POST, Method::PATCH, Method::PUT].contains(request.method());
     if !has_body {
         return Ok(());
-    }
-    let known = tokio::time::timeout(ANSWER_WITHIN, authenticate(request)).await;
-    match known.map_err(|_| Error::Unavailable("there was no answer in time".into()))? {
-        // A stranger's body is not worth the memory: the handler refuses without looking at it.
-        Err(Error::Unauthenticated) => return Ok(()),
-        known => drop(known?),
     }
     let body: BoxBody<Bytes, std::io::Error> = request.take_body().into();
     let whole = tokio::time::timeout(BODY_WITHIN, Limited::new(body, MAX_BODY).collect()).await;

@@ -4,20 +4,19 @@
 use std::sync::Arc;
 
 use entity::tenant;
-use poem::http::header;
 use poem::{Request, RequestBody};
 use poem_openapi::registry::{MetaSecurityScheme, Registry};
 use poem_openapi::{ApiExtractor, ApiExtractorType, ExtractParamOptions};
 use relay::id::{ApiKeyId, TenantId};
-use relay::secret::{equal, fingerprint};
 
+mod identity;
 mod scope;
 
+pub(crate) use identity::{Doorkeeper, Identity};
 pub use scope::{Scope, Scopes};
 
 use crate::app::App;
 use crate::error::Error;
-use crate::last_used::{LastUsed, Used};
 use crate::request::Facts;
 
 /// Who asks. The first argument of every handler that needs a key, since arguments are read from left to right.
@@ -103,6 +102,15 @@ impl Caller {
         matches!(self.reach, Reach::Operator)
     }
 
+    /// None for operators.
+    #[must_use]
+    pub fn tenant(&self) -> Option<TenantId> {
+        match self.reach {
+            Reach::Operator => None,
+            Reach::Tenant(tenant, _) => Some(tenant),
+        }
+    }
+
     #[must_use]
     pub fn scopes(&self) -> Scopes {
         match self.reach {
@@ -110,34 +118,6 @@ impl Caller {
             Reach::Tenant(_, scopes) => scopes,
         }
     }
-}
-
-/// The caller that the request proves. That it could not be found out is our fault, and never a 401.
-pub(crate) async fn authenticate(request: &Request) -> Result<Caller, Error> {
-    let missing = || Error::Fault("the front does not hand on what requests need".into());
-    let app = request.data::<App>().ok_or_else(missing)?.clone();
-    let facts = Arc::clone(request.data::<Arc<Facts>>().ok_or_else(missing)?);
-    let presented = fingerprint(bearer(request).ok_or(Error::Unauthenticated)?.as_bytes());
-    if app.operator_key.is_some_and(|operator| equal(&operator, &presented)) {
-        return Ok(Caller { app, facts, key: None, expires_at: None, reach: Reach::Operator });
-    }
-    let found = app.configuration.api_key(presented).await.map_err(|error| Error::Unavailable(error.into()))?;
-    let now = app.clock.now();
-    let key = found.filter(|key| key.expires_at.is_none_or(|at| at > now)).ok_or(Error::Unauthenticated)?;
-    if let Some(uses) = request.data::<LastUsed>() {
-        uses.note(Used::ApiKey(key.id()), key.last_used_at, now);
-    }
-    let reach = key.tenant().map_or(Reach::Operator, |tenant| Reach::Tenant(tenant, Scopes::read(&key.scopes)));
-    Ok(Caller { app, facts, key: Some(key.id()), expires_at: key.expires_at, reach })
-}
-
-/// What stands behind `Bearer`, whose case does not matter (RFC 9110, 11.1).
-fn bearer(request: &Request) -> Option<&str> {
-    let mut values = request.headers().get_all(header::AUTHORIZATION).iter();
-    // Two of them are none: whoever stands before us may have looked at the other.
-    let (value, None) = (values.next()?.to_str().ok()?, values.next()) else { return None };
-    let (scheme, key) = value.split_once(' ')?;
-    scheme.eq_ignore_ascii_case("bearer").then(|| key.trim())
 }
 
 const SCHEME: &str = "api_key";
@@ -171,27 +151,8 @@ impl<'a> ApiExtractor<'a> for Caller {
         _body: &mut RequestBody,
         _options: ExtractParamOptions<()>,
     ) -> poem::Result<Self> {
-        authenticate(request).await.map_err(Into::into)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_key_stands_behind_bearer_in_any_case() {
-        for (value, key) in [
-            ("Bearer k", Some("k")),
-            ("bearer k", Some("k")),
-            ("BEARER  k ", Some("k")),
-            ("Bearer", None),
-            ("Basic k", None),
-            ("k", None),
-        ] {
-            let request = Request::builder().header("authorization", value).finish();
-            assert_eq!(bearer(&request), key, "{value}");
-        }
-        assert_eq!(bearer(&Request::default()), None);
+        let missing = || Error::Fault("the front does not hand on what requests need".into());
+        let identity = request.data::<Identity>().ok_or_else(missing)?;
+        identity.caller().map_err(Into::into)
     }
 }

@@ -2,11 +2,13 @@
 
 use std::sync::LazyLock;
 
+use poem::http::Method;
 use serde_json::{Map, Value};
 
 use crate::resources;
 
 pub(crate) mod docs;
+mod headers;
 mod ingest;
 mod oauth;
 mod upgrade;
@@ -46,6 +48,14 @@ pub(crate) fn methods_of(path: &str) -> Vec<String> {
         methods.push("HEAD".to_owned());
     }
     methods
+}
+
+/// What the document says of an operation. A HEAD is a GET.
+pub(crate) fn operation(method: &Method, path: &str) -> Option<&'static Value> {
+    let method = if method == Method::HEAD { Method::GET } else { method.clone() };
+    let paths = DOCUMENT.published["paths"].as_object()?;
+    let (_, operations) = paths.iter().find(|(template, _)| fits(template, path))?;
+    operations.get(method.as_str().to_ascii_lowercase())
 }
 
 /// Whether a path is one of this template.
@@ -128,11 +138,10 @@ mod tests {
                 _ => {}
             }
         }
-        let published = &DOCUMENT.published["components"]["schemas"];
         walk(&DOCUMENT.published, &mut |name, value| {
             if name == "$ref" {
-                let target = value.as_str().unwrap().strip_prefix("#/components/schemas/").unwrap();
-                assert!(published[target].is_object(), "{target}");
+                let target = value.as_str().unwrap().strip_prefix('#').unwrap();
+                assert!(DOCUMENT.published.pointer(target).is_some_and(Value::is_object), "{target}");
             }
             assert!(!["nullable", "allOf", "exclusiveMinimum", "exclusiveMaximum"].contains(&name), "{name}");
             assert!(!name.contains("charset") && name != crate::input::QUERY_MEDIA_TYPE, "{name}");

@@ -27,6 +27,7 @@ pub mod idempotency;
 pub mod ingest;
 pub mod input;
 pub mod last_used;
+pub mod limiter;
 pub mod mutation;
 pub mod oauth;
 pub mod page;

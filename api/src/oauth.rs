@@ -32,8 +32,8 @@ pub const PATH: &str = "/oauth/token";
 const LIFE_S: i64 = 3600;
 /// What one client may ask for: a token before each of a thousand events a second.
 const ISSUED: Rate = Rate { per_second: 1_000, burst: 4_000 };
-/// What one address may get wrong: each costs a look at the database.
-const GUESSES: Rate = Rate { per_second: 5, burst: 100 };
+/// What one address may get wrong, here and in the admin API: each costs a look at the database.
+pub(crate) const GUESSES: Rate = Rate { per_second: 5, burst: 100 };
 /// The request must be there so soon.
 const BODY_WITHIN: Duration = Duration::from_secs(10);
 /// Everything after the body: senders give up soon, and 503 within 2 s is promised.

@@ -88,6 +88,12 @@ impl Configuration {
         }
     }
 
+    /// Whether there is such a key, if that can be said without asking the database.
+    #[must_use]
+    pub fn is_known_api_key(&self, hash: [u8; 32]) -> bool {
+        self.is_fresh() && matches!(self.entries.get(&Changed::ApiKey(hash)), Some(Entry::ApiKey(Some(_))))
+    }
+
     /// The source key with this fingerprint, expired or not.
     pub async fn source_key(&self, hash: [u8; 32]) -> Result<Option<Arc<source_key::Model>>, DbErr> {
         let fill = async || {

@@ -11,6 +11,7 @@ on_each_database![
     a_source_without_a_credential_lets_nobody_in,
     what_is_not_our_json_is_refused_where_it_is_wrong,
     what_is_not_built_is_refused,
+    a_query_that_would_be_passed_over_is_refused,
     a_destination_on_a_forbidden_address_is_refused_with_the_way_out,
 ];
 on_each_database_alone![a_wrong_user_takes_as_long_as_a_wrong_password];
@@ -151,6 +152,28 @@ async fn what_is_not_built_is_refused(database: Database) {
     ] {
         tenant.post(rest, fields).await.problem_about(422, &[field, known]);
     }
+}
+
+async fn a_query_that_would_be_passed_over_is_refused(database: Database) {
+    let relay = Relay::start(database).await;
+    let tenant = relay.tenant("acme").await;
+    let source = tenant.source().await;
+    let now = chrono::DateTime::from_timestamp_millis(relay.clock.now_ms()).unwrap().to_rfc3339();
+    let now = now.replace('+', "%2B");
+
+    for (rest, names) in [
+        (format!("/sources/{}?expand=credentials", source.id), ["expand", "takes no parameters"]),
+        ("?verbose=1".to_owned(), ["verbose", "takes no parameters"]),
+        ("/sources?name=in".to_owned(), ["name", "Known are cursor, limit"]),
+        ("/deliveries?limit=1&limit=2".to_owned(), ["limit", "twice"]),
+        (format!("/events?after={now}&before={now}"), ["before", "after"]),
+        (format!("/deliveries?after={now}&before=2020-01-01T00:00:00Z"), ["before", "after"]),
+        (format!("/audit-log?after={now}&before=2020-01-01T00:00:00Z"), ["before", "after"]),
+    ] {
+        tenant.get(&rest).await.problem_about(422, &names);
+    }
+    tenant.client.post(&tenant.path("/sources?dry_run=true"), json!({})).await.problem_about(422, &["dry_run"]);
+    let _ = tenant.seen_by(&relay.anybody()).get("?verbose=1").await.problem(401);
 }
 
 async fn a_destination_on_a_forbidden_address_is_refused_with_the_way_out(database: Database) {

@@ -48,6 +48,7 @@ mod parked;
 mod poison;
 mod preconditions;
 mod programs;
+mod rate_limits;
 mod readme;
 mod reference_libraries;
 mod replays;

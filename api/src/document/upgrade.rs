@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Map, Value, json};
 
-use super::{ingest, oauth};
+use super::{headers, ingest, oauth};
 use crate::input::QUERY_MEDIA_TYPE;
 use crate::wire::RETRY_STATUS;
 
@@ -22,10 +22,16 @@ pub(super) fn upgrade(mut document: Value) -> (Value, Map<String, Value>) {
         show_query(operation, &schemas);
         show_body(method, operation, &schemas);
     }
-    show_headers(&mut document["paths"]);
+    for (method, operation) in operations(&mut document["paths"]) {
+        headers::of_admin(method, operation);
+    }
     document["paths"][ingest::PATH] = ingest::operations();
     document["paths"][oauth::PATH] = oauth::operations();
+    for (_, operation) in operations(&mut document["paths"]) {
+        headers::of_all(operation);
+    }
     document["components"]["schemas"] = Value::Object(schemas.clone());
+    document["components"]["headers"] = headers::components();
     prune(&mut document);
     (document, schemas)
 }
@@ -190,30 +196,7 @@ fn show_body(method: &str, operation: &mut Value, schemas: &Map<String, Value>) 
     body["required"] = json!(method != "post" || !is_optional(schemas, name));
 }
 
-/// The headers that all operations with the same method have.
-fn show_headers(paths: &mut Value) {
-    let header = |name, description, most| {
-        let schema = json!({"type": "string", "maxLength": most});
-        json!({"name": name, "in": "header", "required": false, "description": description, "schema": schema})
-    };
-    for (method, operation) in operations(paths) {
-        match method.as_str() {
-            "post" => add(operation, "parameters", header("idempotency-key", IDEMPOTENCY_KEY, 255)),
-            "patch" | "delete" => add(operation, "parameters", header("if-match", IF_MATCH, 1000)),
-            _ => {}
-        }
-        for response in operation["responses"].as_object_mut().into_iter().flat_map(Map::values_mut) {
-            response["headers"]["request-id"] =
-                json!({"description": "Names this request, also in the log.", "schema": {"type": "string"}});
-        }
-    }
-}
-
-const IDEMPOTENCY_KEY: &str =
-    "The same request under the same key is done once; its answer is given again for 24 hours.";
-const IF_MATCH: &str = "The `etag` that was read: the change is refused with 412 if it is not the present one.";
-
-fn add(operation: &mut Value, list: &str, item: Value) {
+pub(super) fn add(operation: &mut Value, list: &str, item: Value) {
     match operation[list].as_array_mut() {
         Some(items) => items.push(item),
         None => operation[list] = json!([item]),

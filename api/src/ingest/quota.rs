@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use entity::source::Configured;
 use relay::id::{SourceId, TenantId};
-use relay::quota::{self, Left};
+use relay::quota::{self, Level, Rate};
 
 use super::notices::Notices;
 use super::refusal::Refusal;
@@ -25,16 +25,21 @@ impl Quotas {
         (boot, now): (Duration, i64),
         notices: &Notices,
     ) -> Result<(), Refusal> {
+        let (tenant, id) = (source.source.tenant(), source.source.id());
         if let Some(rate) = source.settings.rate_limit
-            && self.sources.take(source.source.id(), rate, boot).map_err(Refusal::Quota)? == Left::Little
+            && is_low(self.sources.draw(id, rate, boot), rate)?
         {
             notices.near(source, false, rate, now);
         }
         if let Some(rate) = source.limits.events
-            && self.tenants.take(source.source.tenant(), rate, boot).map_err(Refusal::Quota)? == Left::Little
+            && is_low(self.tenants.draw(tenant, rate, boot), rate)?
         {
             notices.near(source, true, rate, now);
         }
         Ok(())
     }
+}
+
+fn is_low(level: Level, rate: Rate) -> Result<bool, Refusal> {
+    level.wait.map_or_else(|| Ok(level.is_low(rate)), |wait| Err(Refusal::Quota(wait)))
 }

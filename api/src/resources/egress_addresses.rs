@@ -8,7 +8,6 @@ use super::Tag;
 use crate::answer::Found;
 use crate::app::App;
 use crate::error::Error;
-use crate::input::Search;
 
 /// Where deliveries come from.
 #[derive(Debug, Object)]
@@ -17,10 +16,6 @@ pub struct EgressAddresses {
     /// one of them proves nothing: only its signature does.
     pub addresses: Vec<String>,
 }
-
-/// There is nothing to narrow it by.
-#[derive(Debug, Object)]
-pub struct EgressAddressSearch {}
 
 #[derive(Debug)]
 pub struct Api;
@@ -31,7 +26,7 @@ impl Api {
     ///
     /// Needs no key.
     #[oai(path = "/egress-addresses", method = "get", operation_id = "get_egress_addresses")]
-    async fn get(&self, app: Data<&App>, _query: Search<EgressAddressSearch>) -> Result<Found<EgressAddresses>, Error> {
+    async fn get(&self, app: Data<&App>) -> Result<Found<EgressAddresses>, Error> {
         let addresses = app.guard.own_networks().iter().map(shown).collect();
         Ok(Found::of(EgressAddresses { addresses }))
     }

@@ -10,7 +10,6 @@ use super::Tag;
 use super::sources::{Dedupe, Verification};
 use crate::answer::Found;
 use crate::error::Error;
-use crate::input::Search;
 
 /// A known sender of webhooks.
 #[derive(Debug, Object)]
@@ -109,10 +108,6 @@ pub struct Providers {
     pub next_cursor: Option<String>,
 }
 
-/// There is nothing to narrow it by.
-#[derive(Debug, Object)]
-pub struct ProviderSearch {}
-
 impl Provider {
     fn show(preset: &Preset) -> Result<Self, Error> {
         let texts = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect();
@@ -195,7 +190,7 @@ impl Api {
     ///
     /// Needs no key. Samples of events are shown with each provider.
     #[oai(path = "/providers", method = "get", operation_id = "list_providers")]
-    async fn list(&self, _query: Search<ProviderSearch>) -> Result<Found<Providers>, Error> {
+    async fn list(&self) -> Result<Found<Providers>, Error> {
         let items = preset::all().map(Provider::show).collect::<Result<_, _>>()?;
         Ok(Found::of(Providers { items, next_cursor: None }))
     }

@@ -59,7 +59,8 @@ impl Ids {
 pub(super) fn without(answer: &Answer) -> (u16, Vec<(String, String)>, String) {
     let mut headers: Vec<_> =
         answer.headers.iter().map(|(name, value)| (name.to_string(), format!("{value:?}"))).collect();
-    headers.retain(|(name, _)| name != "date" && !name.ends_with("request-id"));
+    // How much the caller may still ask is about the caller.
+    headers.retain(|(name, _)| name != "date" && name != "ratelimit" && !name.ends_with("request-id"));
     headers.sort();
     (answer.status, headers, blotted(&answer.text()))
 }
