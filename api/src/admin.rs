@@ -11,6 +11,7 @@ use http_body_util::combinators::BoxBody;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use poem::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use poem::{Endpoint, Request, Response, Route};
+use tracing::Instrument;
 
 mod query;
 
@@ -52,7 +53,9 @@ impl Endpoint for Admin {
 
     async fn call(&self, request: Request) -> poem::Result<Response> {
         let facts = Arc::new(Facts::of(&request, self.app.clock.now()));
-        Ok(self.answer(request, facts).await)
+        // At this level, so that no filter takes the id from the lines that it lets through.
+        let span = tracing::error_span!("request", request_id = facts.request_id);
+        Ok(self.answer(request, facts).instrument(span).await)
     }
 }
 

@@ -13,6 +13,7 @@ use relay::handshake::Reply;
 use relay::id::{CredentialId, EventId, Id};
 use relay::inbound::Inbound;
 use relay::verification::{Failure, Keys, Presented, Remote};
+use tracing::Instrument;
 
 mod address;
 mod answer;
@@ -92,8 +93,14 @@ impl Ingest {
     }
 
     /// Answers one request.
-    pub async fn answer(&self, mut request: Request) -> Response {
+    pub async fn answer(&self, request: Request) -> Response {
         let id = Id::<Asked>::at(self.app.clock.now());
+        // At this level, so that no filter takes the id from the lines that it lets through.
+        let span = tracing::error_span!("request", request_id = %id);
+        self.answer_as(request, id).instrument(span).await
+    }
+
+    async fn answer_as(&self, mut request: Request, id: Id<Asked>) -> Response {
         let mut budget = Budget::default();
         let mut response = match budget.spend(self.addressed(request.uri())).await {
             Ok(addressed) => self.answer_at(&mut request, addressed, (id, budget)).await,
@@ -244,7 +251,11 @@ fn count(outcome: &'static str) {
 
 async fn refused(request: &mut Request, refusal: Refusal, id: Id<Asked>) -> Response {
     count(refusal.name());
-    tracing::debug!(request_id = %id, cause = refusal.cause(), "refused a webhook");
+    match refusal {
+        // Why it is one stands where it was found out, perhaps for many webhooks together.
+        Refusal::Fault => tracing::error!("refused a webhook for a fault of ours"),
+        _ => tracing::debug!(cause = refusal.cause(), "refused a webhook"),
+    }
     body::drain(request).await;
     refusal.response(id)
 }

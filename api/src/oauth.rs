@@ -9,6 +9,7 @@ use relay::id::{CredentialId, Id};
 use relay::quota::{Quotas, Rate};
 use relay::secret;
 use secrecy::{ExposeSecret, SecretString};
+use tracing::Instrument;
 
 mod client;
 pub mod form;
@@ -75,6 +76,11 @@ impl TokenServer {
     /// Answers one request.
     pub async fn answer(&self, request: Request) -> Response {
         let id = Id::<Asked>::at(self.app.clock.now());
+        let span = tracing::error_span!("request", request_id = %id);
+        self.answer_as(request, id).instrument(span).await
+    }
+
+    async fn answer_as(&self, request: Request, id: Id<Asked>) -> Response {
         let mut response = match self.issue(request).await {
             Ok(token) => {
                 count("issued", 1);
@@ -82,7 +88,7 @@ impl TokenServer {
             }
             Err(refusal) => {
                 count(refusal.error(), 1);
-                tracing::debug!(request_id = %id, cause = refusal.description(), "issued no token");
+                tracing::debug!(cause = refusal.description(), "issued no token");
                 refusal.response()
             }
         };

@@ -10,7 +10,8 @@ use relay::id::{Id, Kind};
 /// Shared by all that work on one request.
 #[derive(Debug)]
 pub struct Facts {
-    /// Fresh for each request; in the answer's headers, in problems, audit rows and the log.
+    /// Fresh for each request; in the answer's headers, in problems, audit rows and the log. Never what a caller calls it:
+    /// nobody can write into the log, or have two requests look like one.
     pub request_id: String,
     pub method: Method,
     pub path: String,

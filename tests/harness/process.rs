@@ -76,10 +76,16 @@ impl Process {
         std::fs::read_to_string(&self.life().said).unwrap()
     }
 
+    /// All that it logged since its last start.
+    #[must_use]
+    pub fn logged(&self) -> String {
+        String::from_utf8_lossy(&std::fs::read(&self.life().logged).unwrap_or_default()).into_owned()
+    }
+
     /// The end of its log.
     #[must_use]
     pub fn log(&self) -> String {
-        let log = String::from_utf8_lossy(&std::fs::read(&self.life().logged).unwrap_or_default()).into_owned();
+        let log = self.logged();
         let lines: Vec<_> = log.lines().collect();
         format!("--- {}\n{}\n", self.0.name, lines[lines.len().saturating_sub(60)..].join("\n"))
     }

@@ -52,6 +52,7 @@ mod rate_limits;
 mod readme;
 mod reference_libraries;
 mod replays;
+mod request_id;
 mod retention;
 mod retries;
 mod sealing_keys;

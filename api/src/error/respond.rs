@@ -23,7 +23,7 @@ pub(crate) fn respond(error: poem::Error, facts: &Facts) -> Response {
     if let Error::Answered(parts) = error {
         return parts.replayed();
     }
-    log(&error, facts);
+    log(&error);
     let problem = problem::Problem { request_id: facts.request_id.clone(), ..problem::of(&error) };
     let mut response = Response::builder()
         .status(poem::error::ResponseError::status(&error))
@@ -50,18 +50,14 @@ fn named(error: poem::Error, facts: &Facts) -> Error {
     }
 }
 
-fn log(error: &Error, facts: &Facts) {
-    let request_id = &facts.request_id;
+/// Within the span of the request, which names it.
+fn log(error: &Error) {
     match error {
         Error::Fault(cause) => {
-            tracing::error!(request_id, error = &**cause as &dyn std::error::Error, "answering an admin request");
+            tracing::error!(error = &**cause as &dyn std::error::Error, "answering an admin request");
         }
         Error::Unavailable(cause) => {
-            tracing::warn!(
-                request_id,
-                error = &**cause as &dyn std::error::Error,
-                "answered an admin request with 503"
-            );
+            tracing::warn!(error = &**cause as &dyn std::error::Error, "answered an admin request with 503");
         }
         _ => {}
     }
