@@ -10,6 +10,7 @@ use crate::verification::Verification;
 mod bitbucket;
 mod catalogue;
 mod cloudevents;
+mod credentials;
 mod derived;
 mod discord;
 mod event_grid;
@@ -88,7 +89,7 @@ pub struct Preset {
 }
 
 /// What proves a sender; each has credentials of this kind but the first and the last.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Authentication {
     /// Only the URL's key.
     None,

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use harness::answer::text;
+use harness::answer::{items, text};
 use harness::ondato::{APPROVED, event};
 use harness::source::basic;
 use harness::{Database, Relay, Source, Tenant, Value, json, on_each_database, on_each_database_alone};
@@ -15,6 +15,7 @@ on_each_database![
     who_is_refused_hears_how_to_authenticate,
     what_cannot_be_presented_is_refused_where_it_is_wrong,
     a_source_has_room_for_twenty,
+    a_kind_that_nothing_looks_at_is_refused,
 ];
 on_each_database_alone![a_guesser_at_one_tenant_keeps_no_other_waiting];
 
@@ -33,7 +34,10 @@ fn presenting(source: &Source, authorization: impl Into<String>) -> Source {
 
 async fn each_kind_is_made_and_shows_no_secret_again(database: Database) {
     let relay = Relay::start(database).await;
-    let (tenant, _, path) = guarded(&relay).await;
+    let tenant = relay.tenant("acme").await;
+    // A source that takes every kind: what its provider may send, and what it asks for besides.
+    let source = json!({ "name": "in", "provider": "generic", "verification": { "kind": "paypal" } });
+    let path = format!("/sources/{}/credentials", tenant.source_of(source).await.id);
     let chosen = "chosen by a person";
 
     for (new, shown, once) in [
@@ -211,6 +215,23 @@ async fn a_source_has_room_for_twenty(database: Database) {
     tenant.post(&path, json!({ "kind": "bearer" })).await.problem_about(409, &["20"]);
     tenant.delete(&format!("{path}/{last}")).await.is(204);
     tenant.post(&path, json!({ "kind": "bearer" })).await.is(201);
+}
+
+async fn a_kind_that_nothing_looks_at_is_refused(database: Database) {
+    let relay = Relay::start(database).await;
+    let (tenant, source, path) = guarded(&relay).await;
+    let hmac = json!({ "kind": "hmac", "secret": "what they sign with" });
+
+    let refused = tenant.post(&path, hmac.clone()).await;
+    refused.problem_about(422, &["/kind", "basic, oauth2_client, api_key, bearer"]);
+    assert_eq!(items(&tenant.get(&path).await.json(200)), [] as [Value; 0]);
+    let signature = json!({ "from": "header", "name": "x-s", "parse": { "kind": "raw" }, "encoding": "hex" });
+    let signed = json!({ "kind": "hmac", "signature": signature, "algorithm": "hmac-sha256", "signed": "{body}" });
+    tenant.patch(&format!("/sources/{}", source.id), json!({ "verification": signed })).await.is(200);
+
+    tenant.post(&path, hmac).await.is(201);
+    tenant.post(&path, json!({ "kind": "basic", "username": "u" })).await.is(201);
+    tenant.post(&path, json!({ "kind": "bearer" })).await.problem_about(422, &["/kind", "basic, oauth2_client, hmac"]);
 }
 
 /// So many guesses at once have room in the line of the whole process, where they would keep everybody waiting.

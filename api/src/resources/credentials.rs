@@ -7,6 +7,7 @@ use poem_openapi::param::Path;
 use poem_openapi::types::MaybeUndefined;
 use poem_openapi::{Object, OpenApi};
 use relay::id::{CredentialId, kind};
+use relay::preset::{self, Authentication};
 
 use super::Tag;
 use super::sources::may_change;
@@ -57,9 +58,11 @@ impl Api {
         let access = caller.may(Scope::Write, **tenant_id).await?;
         may_change(&access, **source_id)?;
         // Before the transaction: hashing is slow on purpose, and nobody may wait for it.
+        let kind = body.0.kind();
         let prepared = body.0.prepare(&access).await?;
         let change = access.begin().await?;
         let source = source::lock(&change.txn, access.id(), **source_id).await?.ok_or(Error::NotFound)?;
+        check_kind(&source, kind)?;
         leave_room(&change, &source).await?;
         let owner = (access.id(), source.id(), CredentialId::at(change.now));
         let row = prepared.row(&access.app().keyring, owner, change.now);
@@ -191,4 +194,36 @@ async fn leave_room(change: &Mutation<'_>, source: &source::Model) -> Result<(),
 
 fn to_come(at: Time, now: i64) -> Result<i64, Error> {
     if at.0.0 > now { Ok(at.0.0) } else { Err(Error::field("/expires_at", "is in the past")) }
+}
+
+/// Refuses what nothing at this source would ever look at.
+fn check_kind(source: &source::Model, kind: credential::Kind) -> Result<(), Error> {
+    // A newer version knows what it wants.
+    let (Some(preset), Some(demanded)) = (preset::find(&source.provider), source.verification()) else { return Ok(()) };
+    let taken: Vec<_> = preset.credentials(&demanded).into_iter().filter_map(kind_of).collect();
+    if taken.contains(&kind) {
+        return Ok(());
+    }
+    let kinds = taken.iter().map(|kind| kind.as_str()).collect::<Vec<_>>().join(", ");
+    let told = format!(
+        "is nothing that this source looks at: its provider sends, and its `verification` asks for, {kinds}. Change the \
+         verification first if it is to be another"
+    );
+    Err(Error::field("/kind", told))
+}
+
+/// The credentials of a kind of authentication, if it has any.
+fn kind_of(authentication: Authentication) -> Option<credential::Kind> {
+    use credential::Kind;
+    Some(match authentication {
+        Authentication::Basic => Kind::Basic,
+        Authentication::Oauth2Client => Kind::Oauth2Client,
+        Authentication::ApiKey => Kind::ApiKey,
+        Authentication::Bearer => Kind::Bearer,
+        Authentication::Hmac => Kind::Hmac,
+        Authentication::PublicKey => Kind::PublicKey,
+        Authentication::VerifyToken => Kind::VerifyToken,
+        Authentication::External => Kind::External,
+        Authentication::None | Authentication::Jwt => return None,
+    })
 }

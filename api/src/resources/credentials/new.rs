@@ -168,6 +168,19 @@ impl NewCredential {
         Ok(Prepared { kind, name, kept, expires_at, made })
     }
 
+    pub(super) fn kind(&self) -> Kind {
+        match self {
+            Self::Basic(_) => Kind::Basic,
+            Self::Oauth2Client(_) => Kind::Oauth2Client,
+            Self::ApiKey(_) => Kind::ApiKey,
+            Self::Bearer(_) => Kind::Bearer,
+            Self::Hmac(_) => Kind::Hmac,
+            Self::PublicKey(_) => Kind::PublicKey,
+            Self::VerifyToken(_) => Kind::VerifyToken,
+            Self::External(_) => Kind::External,
+        }
+    }
+
     fn expires_at(&self) -> Option<Time> {
         match self {
             Self::Basic(new) => new.expires_at,
