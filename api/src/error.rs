@@ -53,6 +53,9 @@ pub enum Error {
     /// The event's payload is no longer kept.
     #[error("payload expired")]
     Expired,
+    /// The tenant has as many as it may have. Says of what, and what to do.
+    #[error("limit reached: {0}")]
+    Full(String),
     /// `If-Match` names another version than this one.
     #[error("precondition failed")]
     PreconditionFailed(i64),

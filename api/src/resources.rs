@@ -5,6 +5,7 @@ use poem_openapi::{OpenApiService, Tags};
 
 use crate::error::Error;
 
+mod allowance;
 pub mod api_keys;
 pub mod audit_log;
 pub mod credentials;

@@ -2,7 +2,7 @@
 
 use relay::id::{ApiKeyId, TenantId};
 use sea_orm::entity::prelude::*;
-use sea_orm::{Condition, IntoActiveModel, QueryOrder, QuerySelect};
+use sea_orm::{Condition, IntoActiveModel, PaginatorTrait, QueryOrder, QuerySelect};
 
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "api_key")]
@@ -68,6 +68,11 @@ pub async fn delete_for_operator(txn: &impl ConnectionTrait, id: ApiKeyId) -> Re
 /// A tenant's key.
 pub async fn find(db: &impl ConnectionTrait, tenant: TenantId, id: ApiKeyId) -> Result<Option<Model>, DbErr> {
     Entity::find_by_id(id.uuid()).filter(Column::TenantId.eq(tenant.uuid())).one(db).await
+}
+
+/// How many keys a tenant has, expired ones too.
+pub async fn count(db: &impl ConnectionTrait, tenant: TenantId) -> Result<u64, DbErr> {
+    Entity::find().filter(Column::TenantId.eq(tenant.uuid())).count(db).await
 }
 
 /// A tenant's keys from before `before`, newest first.

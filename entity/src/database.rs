@@ -214,6 +214,12 @@ pub fn is_sqlite(url: &str) -> bool {
     url.starts_with("sqlite:")
 }
 
+/// A row was not inserted since another has what must be unique: a slug, a key.
+#[must_use]
+pub fn is_taken(error: &DbErr) -> bool {
+    matches!(error.sql_err(), Some(sea_orm::SqlErr::UniqueConstraintViolation(_)))
+}
+
 /// The database cannot be reached or does not answer in time: worth another try, and no fault of the statement.
 #[must_use]
 pub fn is_away(error: &DbErr) -> bool {

@@ -7,7 +7,7 @@ use std::str::FromStr;
 use relay::id::{DestinationId, TenantId};
 use relay::retry::RetryPolicy;
 use sea_orm::entity::prelude::*;
-use sea_orm::{Condition, IntoActiveModel, QueryOrder, QuerySelect};
+use sea_orm::{Condition, IntoActiveModel, PaginatorTrait, QueryOrder, QuerySelect};
 
 use crate::sealing::Sealed;
 
@@ -207,6 +207,11 @@ pub async fn find(db: &impl ConnectionTrait, tenant: TenantId, id: DestinationId
 /// A tenant's destination that nobody else changes until the transaction ends.
 pub async fn lock(txn: &impl ConnectionTrait, tenant: TenantId, id: DestinationId) -> Result<Option<Model>, DbErr> {
     Entity::find_by_id((tenant.uuid(), id.uuid())).lock_exclusive().one(txn).await
+}
+
+/// How many a tenant has.
+pub async fn count(db: &impl ConnectionTrait, tenant: TenantId) -> Result<u64, DbErr> {
+    Entity::find().filter(Column::TenantId.eq(tenant.uuid())).count(db).await
 }
 
 /// Which of these ids are destinations of this tenant.

@@ -5,6 +5,8 @@ use sea_orm::sea_query::ArrayType;
 use sea_orm::{ConnectionTrait, DbBackend, DbErr, Statement, Value};
 use uuid::Uuid;
 
+use crate::partition::DAY_MS;
+
 /// 7 days: what a provider tells of a request later than that is news to the tenant all the same.
 pub const WINDOW_MS: i64 = 7 * 86_400_000;
 
@@ -21,6 +23,16 @@ SELECT $1, unhex(value), $3 FROM json_each($2) WHERE true
 ON CONFLICT (tenant_id, key) DO UPDATE SET expires_at = excluded.expires_at";
 
 const IS_OWN: &str = "SELECT 1 FROM own_request WHERE tenant_id = $1 AND key IN ($2, $3) AND expires_at > $4 LIMIT 1";
+
+/// The row is locked until the transaction ends, so that nobody counts beside it.
+const COUNT: &str = "
+INSERT INTO own_request_day (tenant_id, day, registered) VALUES ($1, $2, $3)
+ON CONFLICT (tenant_id, day) DO UPDATE SET registered = own_request_day.registered + excluded.registered";
+
+const COUNTED: &str =
+    "SELECT CAST(coalesce(sum(registered), 0) AS bigint) FROM own_request_day WHERE tenant_id = $1 AND day >= $2";
+
+const FORGET_DAYS: &str = "DELETE FROM own_request_day WHERE day < $1";
 
 const FORGET: &str = "DELETE FROM own_request WHERE (tenant_id, key) IN
     (SELECT tenant_id, key FROM own_request WHERE expires_at <= $1 ORDER BY expires_at LIMIT 1000)";
@@ -48,6 +60,23 @@ pub async fn register(
     Ok(keys.len())
 }
 
+/// Adds what a tenant registers `now` to what it has registered, and says how many that makes: today and in the 7 days
+/// before, so never fewer than there are. One that is registered twice counts twice.
+pub async fn count(txn: &impl ConnectionTrait, tenant: TenantId, more: usize, now: i64) -> Result<u64, DbErr> {
+    let backend = txn.get_database_backend();
+    let (tenant, more) = (Value::from(tenant.uuid()), i64::try_from(more).unwrap_or(i64::MAX));
+    let values: [Value; 3] = [tenant.clone(), (now / DAY_MS).into(), more.into()];
+    txn.execute_raw(Statement::from_sql_and_values(backend, COUNT, values)).await?;
+    let read = Statement::from_sql_and_values(backend, COUNTED, [tenant, first_day(now).into()]);
+    let row = txn.query_one_raw(read).await?.ok_or_else(|| DbErr::Custom("a sum without a row".into()))?;
+    Ok(row.try_get_by_index::<i64>(0)?.unsigned_abs())
+}
+
+/// The oldest day of which anything is kept.
+fn first_day(now: i64) -> i64 {
+    (now - WINDOW_MS) / DAY_MS
+}
+
 /// Whether the tenant registered this request within the last 7 days, for this source or for all.
 pub async fn is_own(
     db: &impl ConnectionTrait,
@@ -65,6 +94,8 @@ pub async fn is_own(
 
 /// Forgets what expired before `now`, a bounded step; says how many it forgot.
 pub async fn forget(db: &impl ConnectionTrait, now: i64) -> Result<u64, DbErr> {
+    let days = Statement::from_sql_and_values(db.get_database_backend(), FORGET_DAYS, [first_day(now).into()]);
+    db.execute_raw(days).await?;
     let statement = Statement::from_sql_and_values(db.get_database_backend(), FORGET, [now.into()]);
     Ok(db.execute_raw(statement).await?.rows_affected())
 }

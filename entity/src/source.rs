@@ -5,7 +5,7 @@ use relay::preset::{self, Extract, Preset};
 /// What a source demands of a request.
 pub use relay::verification::Verification;
 use sea_orm::entity::prelude::*;
-use sea_orm::{Condition, IntoActiveModel, QueryOrder, QuerySelect};
+use sea_orm::{Condition, IntoActiveModel, PaginatorTrait, QueryOrder, QuerySelect};
 
 use crate::tenant::Limits;
 use crate::{credential, tenant};
@@ -117,6 +117,11 @@ pub async fn find(db: &impl ConnectionTrait, tenant: TenantId, id: SourceId) -> 
 /// A tenant's source that nobody else changes until the transaction ends; never the built-in one, which nobody changes.
 pub async fn lock(txn: &impl ConnectionTrait, tenant: TenantId, id: SourceId) -> Result<Option<Model>, DbErr> {
     Entity::find_by_id((tenant.uuid(), id.uuid())).lock_exclusive().one(txn).await
+}
+
+/// How many a tenant has.
+pub async fn count(db: &impl ConnectionTrait, tenant: TenantId) -> Result<u64, DbErr> {
+    Entity::find().filter(Column::TenantId.eq(tenant.uuid())).count(db).await
 }
 
 /// A tenant's source with its slug and credentials.

@@ -7,7 +7,7 @@ use relay::filter::Filter;
 use relay::id::{DestinationId, SourceId, SubscriptionId, TenantId};
 use relay::order::Order;
 use sea_orm::entity::prelude::*;
-use sea_orm::{Condition, IntoActiveModel, QueryOrder, QuerySelect};
+use sea_orm::{Condition, IntoActiveModel, PaginatorTrait, QueryOrder, QuerySelect};
 use serde::de::DeserializeOwned;
 
 use crate::source::built_in;
@@ -261,6 +261,11 @@ pub async fn those_of(
 /// A tenant's subscription that nobody else changes until the transaction ends.
 pub async fn lock(txn: &impl ConnectionTrait, tenant: TenantId, id: SubscriptionId) -> Result<Option<Model>, DbErr> {
     Entity::find_by_id((tenant.uuid(), id.uuid())).lock_exclusive().one(txn).await
+}
+
+/// How many a tenant has.
+pub async fn count(db: &impl ConnectionTrait, tenant: TenantId) -> Result<u64, DbErr> {
+    Entity::find().filter(Column::TenantId.eq(tenant.uuid())).count(db).await
 }
 
 /// A tenant's subscriptions from before `before`, newest first.

@@ -1,11 +1,14 @@
 //! A customer; owns everything else.
 
 use relay::id::TenantId;
-use relay::quota::Rate;
 use relay::retention::Retention;
 use sea_orm::entity::prelude::*;
-use sea_orm::{ExprTrait, IntoActiveModel, QueryOrder, QuerySelect, SqlErr};
+use sea_orm::{ExprTrait, IntoActiveModel, QueryOrder, QuerySelect};
 use serde::{Deserialize, Serialize};
+
+mod limits;
+
+pub use limits::{Counted, Limits};
 
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "tenant")]
@@ -35,15 +38,6 @@ pub struct Kept {
     pub payload_d: i64,
     /// Events, deliveries and attempts.
     pub metadata_d: i64,
-}
-
-/// How much a tenant may use; what is missing is not limited.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Limits {
-    /// Requests of all its sources together that one api process takes.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub events: Option<Rate>,
 }
 
 #[derive(Debug, Clone, Copy, EnumIter, DeriveRelation)]
@@ -141,7 +135,7 @@ pub async fn count_erased(db: &impl ConnectionTrait, id: TenantId, rows: u64) ->
     counted.exec(db).await.map(drop)
 }
 
-/// A new tenant; [`is_taken`] tells when its slug is another's.
+/// A new tenant; [`is_taken`](crate::database::is_taken) tells when its slug is another's.
 pub async fn insert(txn: &impl ConnectionTrait, row: Model) -> Result<Model, DbErr> {
     row.into_active_model().reset_all().insert(txn).await
 }
@@ -149,10 +143,4 @@ pub async fn insert(txn: &impl ConnectionTrait, row: Model) -> Result<Model, DbE
 /// Writes a row that [`lock`] read.
 pub async fn save(txn: &impl ConnectionTrait, row: Model) -> Result<Model, DbErr> {
     row.into_active_model().reset_all().update(txn).await
-}
-
-/// Whether [`insert`] failed because the slug is another tenant's.
-#[must_use]
-pub fn is_taken(error: &DbErr) -> bool {
-    matches!(error.sql_err(), Some(SqlErr::UniqueConstraintViolation(_)))
 }

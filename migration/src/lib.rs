@@ -11,6 +11,7 @@ mod m20261122_000004_requests;
 mod m20261122_000005_credentials;
 mod m20261128_000006_destinations;
 mod m20261128_000007_recovery;
+mod m20261128_000008_keys;
 mod m20261128_000011_tenants;
 mod m20261128_000012_notices;
 
@@ -29,6 +30,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261122_000005_credentials::Migration),
             Box::new(m20261128_000006_destinations::Migration),
             Box::new(m20261128_000007_recovery::Migration),
+            Box::new(m20261128_000008_keys::Migration),
             Box::new(m20261128_000011_tenants::Migration),
             Box::new(m20261128_000012_notices::Migration),
         ]

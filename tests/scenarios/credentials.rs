@@ -212,7 +212,10 @@ async fn a_source_has_room_for_twenty(database: Database) {
     for _ in 0..20 {
         last = text(&tenant.post(&path, json!({ "kind": "bearer" })).await.json(201), "id");
     }
-    tenant.post(&path, json!({ "kind": "bearer" })).await.problem_about(409, &["20"]);
+    tenant
+        .post(&path, json!({ "kind": "bearer" }))
+        .await
+        .problem_about(409, &["limit-reached", "20", "limits.credentials_per_source"]);
     tenant.delete(&format!("{path}/{last}")).await.is(204);
     tenant.post(&path, json!({ "kind": "bearer" })).await.is(201);
 }

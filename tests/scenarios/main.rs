@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "what fails in a scenario has to fail the test")]
 
 mod access;
+mod allowances;
 mod audit_log;
 mod authorization_server;
 mod bad_input;

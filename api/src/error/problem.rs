@@ -90,6 +90,7 @@ pub(super) fn of(error: &Error) -> Problem {
         Error::TooLarge(most) => ("too-large", "Body too large", 413, format!("A body may have at most {most} bytes.")),
         Error::Invalid(_) => ("invalid", "Invalid request", 422, INVALID.to_owned()),
         Error::Conflict(why) => ("conflict", "Conflict", 409, why.clone()),
+        Error::Full(why) => ("limit-reached", "Limit reached", 409, why.clone()),
         Error::Expired => ("payload-expired", "Payload expired", 410, EXPIRED.to_owned()),
         Error::PreconditionFailed(version) => ("precondition-failed", "Changed meanwhile", 412, changed(*version)),
         Error::KeyReused => ("idempotency-key-reused", "Idempotency-Key used for another request", 422, reused()),

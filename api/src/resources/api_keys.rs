@@ -2,6 +2,7 @@
 
 use entity::api_key;
 use entity::change::Changed;
+use entity::tenant::Counted;
 use poem_openapi::param::Path;
 use poem_openapi::{Object, OpenApi};
 use relay::id::{ApiKeyId, kind};
@@ -9,6 +10,7 @@ use relay::secret::{KeyKind, api_key as new_key, fingerprint};
 use secrecy::ExposeSecret;
 
 use super::Tag;
+use super::allowance::Held;
 use crate::answer::{Created, Found, Gone};
 use crate::auth::{Caller, Scope, Scopes};
 use crate::error::Error;
@@ -82,6 +84,8 @@ impl Api {
         let scopes = scopes(&access.caller, body.0.scopes.as_deref())?;
         let expires_at = expiry(&access.caller, body.0.expires_at.map(|at| at.0.0))?;
         let change = access.begin().await?;
+        let held = Held::of(&change, &access).await?;
+        held.admits(Counted::ApiKeys, api_key::count(&change.txn, access.id()).await?)?;
         let key = new_key(KeyKind::Tenant);
         let hash = fingerprint(key.expose_secret().as_bytes());
         let id = ApiKeyId::at(change.now);

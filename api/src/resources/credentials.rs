@@ -2,6 +2,7 @@
 //! without a gap.
 
 use entity::change::Changed;
+use entity::tenant::Counted;
 use entity::{credential, source};
 use poem_openapi::param::Path;
 use poem_openapi::types::MaybeUndefined;
@@ -9,8 +10,8 @@ use poem_openapi::{Object, OpenApi};
 use relay::id::{CredentialId, kind};
 use relay::preset::{self, Authentication};
 
-use super::Tag;
 use super::sources::may_change;
+use super::{Tag, allowance};
 use crate::answer::{Created, Found, Gone};
 use crate::auth::{Access, Caller, Scope};
 use crate::error::Error;
@@ -33,9 +34,6 @@ pub struct CredentialPatch {
     #[oai(nullable)]
     pub expires_at: MaybeUndefined<Time>,
 }
-
-/// Live or not, of one source: a request may be held against each of them.
-const MOST: usize = 20;
 
 #[derive(Debug)]
 pub struct Api;
@@ -63,7 +61,8 @@ impl Api {
         let change = access.begin().await?;
         let source = source::lock(&change.txn, access.id(), **source_id).await?.ok_or(Error::NotFound)?;
         check_kind(&source, kind)?;
-        leave_room(&change, &source).await?;
+        let there = credential::all(&change.txn, access.id(), source.id()).await?.len();
+        allowance::check(&access.tenant.limits()?, Counted::Credentials, there as u64 + 1)?;
         let owner = (access.id(), source.id(), CredentialId::at(change.now));
         let row = prepared.row(&access.app().keyring, owner, change.now);
         let row = credential::insert(&change.txn, row).await?;
@@ -181,15 +180,6 @@ async fn locked(
     let source = source::lock(&change.txn, access.id(), source).await?.ok_or(Error::NotFound)?;
     let row = credential::find(&change.txn, access.id(), source.id(), id).await?.ok_or(Error::NotFound)?;
     Ok((source, row))
-}
-
-/// Refuses one more than a source can have. Under the source's lock.
-async fn leave_room(change: &Mutation<'_>, source: &source::Model) -> Result<(), Error> {
-    let there = credential::all(&change.txn, source.tenant(), source.id()).await?.len();
-    if there < MOST {
-        return Ok(());
-    }
-    Err(Error::Conflict(format!("A source can have {MOST} credentials. Delete one that is not used any more.")))
 }
 
 fn to_come(at: Time, now: i64) -> Result<i64, Error> {

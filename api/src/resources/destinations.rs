@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use entity::change::Changed;
 use entity::command::{self, Kind};
 use entity::destination::Signers;
+use entity::tenant::Counted;
 use entity::{Transaction, destination, health, subscription};
 use poem_openapi::param::Path;
 use poem_openapi::{Enum, Object, OpenApi};
@@ -13,6 +14,7 @@ use relay::signature::SigningKey;
 use secrecy::ExposeSecret;
 
 use super::Tag;
+use super::allowance::Held;
 use crate::answer::{Accepted, Created, Found, Gone};
 use crate::app::App;
 use crate::auth::{Caller, Scope};
@@ -169,6 +171,8 @@ impl Api {
     ) -> Result<Created<Destination>, Error> {
         let access = caller.may(Scope::Write, **tenant_id).await?;
         let change = access.begin().await?;
+        let held = Held::of(&change, &access).await?;
+        held.admits(Counted::Destinations, destination::count(&change.txn, access.id()).await?)?;
         let (row, signers) = settings::new(&access, change.now, body.0)?;
         let row = destination::insert(&change.txn, row).await?;
         let shown = Destination::show(access.app(), &row, None)?;

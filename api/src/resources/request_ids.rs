@@ -1,12 +1,13 @@
 //! Requests that a tenant made of a provider itself, so that events which answer to them can be told from others.
 
 use entity::own_request::{self, WINDOW_MS};
+use entity::tenant::Counted;
 use entity::{Transaction, source};
 use poem_openapi::param::Path;
 use poem_openapi::{Object, OpenApi};
 use relay::id::{SourceId, TenantId, kind};
 
-use super::Tag;
+use super::{Tag, allowance};
 use crate::answer::Created;
 use crate::auth::{Caller, Scope};
 use crate::error::Error;
@@ -55,6 +56,8 @@ impl Api {
         let change = access.begin().await?;
         let source = own_source(&change.txn, access.id(), body.0.source_id).await?;
         let ids: Vec<String> = body.0.request_ids.into_iter().map(|id| id.0.into()).collect();
+        let would_be = own_request::count(&change.txn, access.id(), ids.len(), change.now).await?;
+        allowance::check(&access.tenant.limits()?, Counted::RequestIds, would_be)?;
         let registered = own_request::register(&change.txn, access.id(), source, &ids, change.now).await?;
         let shown = Registered {
             registered: u64::try_from(registered).unwrap_or(u64::MAX),

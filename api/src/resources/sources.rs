@@ -1,6 +1,7 @@
 //! Sources: the inbound URLs of a tenant.
 
 use entity::change::Changed;
+use entity::tenant::Counted;
 use entity::{credential, rejection, source, source_key};
 use poem_openapi::param::Path;
 use poem_openapi::types::MaybeUndefined;
@@ -9,6 +10,7 @@ use relay::egress::Refusal;
 use relay::id::{SourceId, kind};
 use relay::preset::{self, Authentication, Preset};
 
+use super::allowance::Held;
 use super::{NAME, Tag, set, set_or};
 use crate::answer::{Accepted, Created, Found, Gone};
 use crate::auth::{Access, Caller, Scope};
@@ -147,6 +149,8 @@ impl Api {
     ) -> Result<Created<Source>, Error> {
         let access = caller.may(Scope::Write, **tenant_id).await?;
         let change = access.begin().await?;
+        let held = Held::of(&change, &access).await?;
+        held.admits(Counted::Sources, source::count(&change.txn, access.id()).await?)?;
         let row = new(&access, &change, body.0)?;
         addresses::check(&access, &change, &row).await?;
         let row = source::insert(&change.txn, row).await?;

@@ -2,6 +2,7 @@
 
 use entity::change::Changed;
 use entity::command::{self, Kind};
+use entity::tenant::Counted;
 use entity::{Transaction, destination, source, subscription};
 use poem_openapi::param::Path;
 use poem_openapi::types::MaybeUndefined;
@@ -16,6 +17,7 @@ mod origin;
 pub use explain::{Explanation, Obstacle, Outgoing, Question, Reading, Verdict};
 pub use origin::Origin;
 
+use super::allowance::Held;
 use super::{Tag, set, set_or};
 use crate::answer::{Created, Found, Gone};
 use crate::auth::{Caller, Scope};
@@ -135,6 +137,8 @@ impl Api {
     ) -> Result<Created<Subscription>, Error> {
         let access = caller.may(Scope::Write, **tenant_id).await?;
         let change = access.begin().await?;
+        let held = Held::of(&change, &access).await?;
+        held.admits(Counted::Subscriptions, subscription::count(&change.txn, access.id()).await?)?;
         let destination = own_destination(&change.txn, access.id(), *body.0.destination_id).await?;
         let sources = own_sources(&change.txn, access.id(), body.0.source_ids).await?;
         let origin = body.0.origin.unwrap_or_default().with_wait(body.0.origin_wait_s)?;

@@ -1,12 +1,16 @@
 //! Tenants: operators make them, and each sees itself.
 
 use entity::change::Changed;
+use entity::database::is_taken;
 use entity::{source, tenant};
 use poem_openapi::param::Path;
 use poem_openapi::types::MaybeUndefined;
 use poem_openapi::{Object, OpenApi};
 use relay::id::{TenantId, kind};
-use relay::quota::Rate;
+
+mod limits;
+
+pub use limits::Limits;
 
 use super::{NAME, Tag, set};
 use crate::answer::{Accepted, Created, Found};
@@ -62,7 +66,7 @@ pub struct NewTenant {
     pub name: String,
     /// The name in URLs; never changes.
     pub slug: Text<Slug>,
-    /// Without it, nothing is limited.
+    /// Without it, as usual.
     #[oai(nullable)]
     pub limits: Option<Limits>,
     /// No longer than the operator keeps what comes, which is so without it.
@@ -75,40 +79,12 @@ pub struct NewTenant {
 pub struct TenantPatch {
     #[oai(validator(min_length = 1, max_length = 200))]
     pub name: MaybeUndefined<String>,
-    /// Null: nothing is limited.
+    /// Replaced as a whole. Null: as usual.
     #[oai(nullable)]
     pub limits: MaybeUndefined<Limits>,
     /// Null: as long as the operator keeps what comes.
     #[oai(nullable)]
     pub retention: MaybeUndefined<Retention>,
-}
-
-/// How much a tenant may use.
-#[derive(Debug, Clone, Default, Object)]
-pub struct Limits {
-    /// How many requests a second its sources take together, by each api process; the others are answered with 429. Null
-    /// if it is not limited.
-    #[oai(nullable, validator(minimum(value = "1"), maximum(value = "100000")))]
-    pub events_per_s: Option<u32>,
-    /// How many at once; as many as in a second unless said otherwise.
-    #[oai(nullable, validator(minimum(value = "1"), maximum(value = "1000000")))]
-    pub burst: Option<u32>,
-}
-
-impl Limits {
-    fn show(limits: tenant::Limits) -> Self {
-        let Some(rate) = limits.events else { return Self::default() };
-        Self { events_per_s: Some(rate.per_second), burst: Some(rate.burst) }
-    }
-
-    fn meant(&self) -> Result<tenant::Limits, Error> {
-        let rate = match (self.events_per_s, self.burst) {
-            (Some(per_second), burst) => Some(Rate { per_second, burst: burst.unwrap_or(per_second) }),
-            (None, None) => None,
-            (None, Some(_)) => return Err(Error::field("/limits/burst", "means nothing without `events_per_s`")),
-        };
-        Ok(tenant::Limits { events: rate })
-    }
 }
 
 impl Retention {
@@ -149,7 +125,7 @@ impl Tenant {
             id: row.id().into(),
             name: row.name.clone(),
             slug,
-            limits: Limits::show(row.limits()?),
+            limits: Limits::show(&row.limits()?),
             retention: Retention::show(&row.retention(operators)?),
             created_at: time(row.created_at),
             deletion: Deletion::show(row),
@@ -184,7 +160,7 @@ impl Api {
             erased_at: None,
             erased_rows: 0,
         };
-        let taken = |error| if tenant::is_taken(&error) { slug_is_taken() } else { error.into() };
+        let taken = |error| if is_taken(&error) { slug_is_taken() } else { error.into() };
         let row = tenant::insert(&change.txn, row).await.map_err(taken)?;
         let shown = Tenant::show(&row, operators)?;
         let done = Done::new("create", id, Some(id)).after(&shown);
