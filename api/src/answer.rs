@@ -8,6 +8,10 @@ use poem_openapi::types::{ToJSON, Type};
 use poem_openapi::{ApiResponse, Object};
 use serde::{Deserialize, Serialize};
 
+mod put;
+
+pub use put::Put;
+
 /// An answer with the status `STATUS`.
 #[derive(Debug)]
 pub struct Answer<const STATUS: u16, T> {

@@ -18,6 +18,7 @@ pub(crate) use respond::respond;
 
 use crate::answer::Parts;
 use crate::auth::Scope;
+use crate::precondition::Unmet;
 use crate::schema::Fault;
 
 /// Why a handler gives no answer of its own.
@@ -53,12 +54,12 @@ pub enum Error {
     /// The event's payload is no longer kept.
     #[error("payload expired")]
     Expired,
+    /// What `If-Match` or `If-None-Match` demands is not so.
+    #[error("precondition failed: {0}")]
+    PreconditionFailed(Unmet),
     /// The tenant has as many as it may have. Says of what, and what to do.
     #[error("limit reached: {0}")]
     Full(String),
-    /// `If-Match` names another version than this one.
-    #[error("precondition failed")]
-    PreconditionFailed(i64),
     /// The `Idempotency-Key` was used for something else.
     #[error("idempotency key reused")]
     KeyReused,

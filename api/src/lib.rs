@@ -32,6 +32,7 @@ pub mod mutation;
 pub mod oauth;
 pub mod page;
 pub mod replaying;
+pub mod precondition;
 pub mod request;
 pub mod resources;
 pub mod schema;

@@ -8,7 +8,7 @@ use relay::id::{AuditId, Id, TenantId};
 use serde_json::Value;
 use tokio::sync::OwnedSemaphorePermit;
 
-use crate::answer::{Answer, Parts, etag};
+use crate::answer::{Answer, Parts};
 use crate::auth::{Access, Caller};
 use crate::error::Error;
 use crate::idempotency::Once;
@@ -48,6 +48,13 @@ impl Caller {
     }
 }
 
+impl Caller {
+    /// Refuses to make what the request's preconditions say is there.
+    pub fn expect_nothing(&self) -> Result<(), Error> {
+        self.facts.preconditions.check(None).map_err(Error::PreconditionFailed)
+    }
+}
+
 impl Access {
     /// See [`Caller::begin`].
     pub async fn begin(&self) -> Result<Mutation<'_>, Error> {
@@ -56,12 +63,14 @@ impl Access {
 }
 
 impl Mutation<'_> {
-    /// Refuses to change another version than the one that `If-Match` names, where it names one.
+    /// Refuses to change another version than the one that the request's preconditions allow.
     pub fn expect(&self, version: i64) -> Result<(), Error> {
-        match &self.caller.facts.if_match {
-            Some(wanted) if !names(wanted, version) => Err(Error::PreconditionFailed(version)),
-            _ => Ok(()),
-        }
+        self.caller.facts.preconditions.check(Some(version)).map_err(Error::PreconditionFailed)
+    }
+
+    /// See [`Caller::expect_nothing`].
+    pub fn expect_nothing(&self) -> Result<(), Error> {
+        self.caller.expect_nothing()
     }
 
     /// Makes the change durable, and known to this process before its caller hears of it.
@@ -161,30 +170,4 @@ impl Done {
 
 fn text(shown: Option<Value>) -> Option<String> {
     shown.map(|value| value.to_string())
-}
-
-/// Whether an `If-Match` names this version (RFC 9110, 13.1.1). A weak tag never matches.
-fn names(if_match: &str, version: i64) -> bool {
-    let etag = etag(version);
-    if_match.split(',').map(str::trim).any(|tag| tag == "*" || tag == etag)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn if_match_names_versions() {
-        for (header, named) in [
-            ("\"3\"", true),
-            ("*", true),
-            ("\"1\", \"3\"", true),
-            ("\"2\"", false),
-            ("W/\"3\"", false),
-            ("3", false),
-            ("", false),
-        ] {
-            assert_eq!(names(header, 3), named, "{header}");
-        }
-    }
 }

@@ -7,6 +7,8 @@ use poem::Request;
 use poem::http::Method;
 use relay::id::{Id, Kind};
 
+use crate::precondition::Preconditions;
+
 /// Shared by all that work on one request.
 #[derive(Debug)]
 pub struct Facts {
@@ -17,7 +19,7 @@ pub struct Facts {
     pub path: String,
     pub remote_address: Option<IpAddr>,
     pub idempotency_key: Option<Vec<u8>>,
-    pub if_match: Option<String>,
+    pub preconditions: Preconditions,
     /// SHA-256 of the body, once it was read.
     pub body: OnceLock<[u8; 32]>,
 }
@@ -42,8 +44,7 @@ impl Facts {
             path: request.original_uri().path().to_owned(),
             remote_address: request.remote_addr().as_socket_addr().map(std::net::SocketAddr::ip),
             idempotency_key: header("idempotency-key").map(|value| value.as_bytes().to_vec()),
-            // An unreadable one matches nothing.
-            if_match: header("if-match").map(|value| value.to_str().unwrap_or_default().to_owned()),
+            preconditions: Preconditions::of(request.headers()),
             body: OnceLock::new(),
         }
     }

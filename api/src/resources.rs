@@ -13,6 +13,7 @@ pub mod deliveries;
 pub mod destinations;
 pub mod egress_addresses;
 pub mod events;
+pub mod keyed;
 pub mod providers;
 pub mod replays;
 pub mod request_ids;
@@ -86,8 +87,9 @@ pub fn service() -> OpenApiService<Apis, ()> {
         .url_prefix("/v1")
 }
 
-/// The pointer of what most things have.
+/// The pointers of what most things have.
 const NAME: &str = "/name";
+const KEY: &str = "/key";
 
 /// Writes what a PATCH names. What every such thing must have cannot be cleared.
 fn set<T>(field: &mut T, patch: MaybeUndefined<T>, pointer: &str) -> Result<(), Error> {
@@ -114,6 +116,14 @@ fn told<T>(field: MaybeUndefined<T>) -> Option<Option<T>> {
         MaybeUndefined::Undefined => None,
         MaybeUndefined::Null => Some(None),
         MaybeUndefined::Value(value) => Some(Some(value)),
+    }
+}
+
+/// What was said, or else null.
+fn or_null<T>(field: MaybeUndefined<T>) -> MaybeUndefined<T> {
+    match field {
+        MaybeUndefined::Undefined => MaybeUndefined::Null,
+        said => said,
     }
 }
 

@@ -19,10 +19,12 @@ use secrecy::SecretString;
 use serde_json::Value;
 
 mod filter;
+mod key;
 mod request_id;
 mod retry_status;
 
 pub use filter::Filter;
+pub use key::{Key, KeyInPath, NoKey};
 pub use request_id::RequestId;
 pub use retry_status::{FORMAT as RETRY_STATUS, RetryStatus};
 
@@ -116,6 +118,7 @@ macro_rules! things {
                 Template::FORMAT => of::<Template>(text),
                 TimeFrom::FORMAT => of::<TimeFrom>(text),
                 RequestId::FORMAT => of::<RequestId>(text),
+                Key::FORMAT => of::<Key>(text),
                 $(<kind::$kind as Thing>::ID_FORMAT => of::<id::Id<kind::$kind>>(text),)*
                 _ => None,
             }

@@ -30,6 +30,8 @@ pub struct Model {
     pub stored: String,
     pub expires_at: Option<i64>,
     pub last_used_at: Option<i64>,
+    /// What its tenant calls it, if it said so; unique in its source.
+    pub key: Option<String>,
     pub created_at: i64,
 }
 
@@ -50,6 +52,12 @@ impl Model {
     #[must_use]
     pub fn owner(&self) -> Owner {
         (self.tenant_id.into(), self.source_id.into(), self.id())
+    }
+
+    /// What `ETag` shows: all that ever changes of it is when it ends.
+    #[must_use]
+    pub fn version(&self) -> i64 {
+        self.expires_at.unwrap_or(0)
     }
 
     /// None if a newer version made it: such a one opens nothing here.
@@ -122,6 +130,16 @@ pub async fn find(
     id: CredentialId,
 ) -> Result<Option<Model>, DbErr> {
     Entity::find_by_id((tenant.uuid(), source.uuid(), id.uuid())).one(db).await
+}
+
+/// The credential of a tenant's source that has this key.
+pub async fn find_by_key(
+    db: &impl ConnectionTrait,
+    tenant: TenantId,
+    source: SourceId,
+    key: &str,
+) -> Result<Option<Model>, DbErr> {
+    Entity::find().filter(of(tenant, source)).filter(Column::Key.eq(key)).one(db).await
 }
 
 /// The credential of this id, whosever it is, of any kind, expired or not. A finder without a tenant: an OAuth2 client
@@ -202,6 +220,7 @@ mod tests {
             stored,
             expires_at,
             last_used_at: None,
+            key: None,
             created_at: 0,
         }
     }

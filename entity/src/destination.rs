@@ -22,7 +22,7 @@ pub use auth::{Auth, ClientAuth, OAuth2Client, open_auth, sealed_auth};
 pub use opened::{Opened, Unopened};
 pub use settings::{Settings, Styles};
 pub use signing::{Signer, Signers, TooManySecrets};
-pub use tls::{Tls, TlsUnusable, open_tls, sealed_tls_key, tls_column};
+pub use tls::{Tls, TlsUnusable, open_tls, open_tls_key, sealed_tls_key, tls_column};
 pub use transition::{FAILING_MS, Transition, step};
 
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
@@ -53,6 +53,8 @@ pub struct Model {
     pub state: String,
     pub state_reason: Option<String>,
     pub state_since: i64,
+    /// What its tenant calls it, if it said so; unique among its destinations.
+    pub key: Option<String>,
     pub version: i64,
     pub created_at: i64,
 }
@@ -209,6 +211,12 @@ pub async fn lock(txn: &impl ConnectionTrait, tenant: TenantId, id: DestinationI
     Entity::find_by_id((tenant.uuid(), id.uuid())).lock_exclusive().one(txn).await
 }
 
+/// A tenant's destination of this key, which nobody else changes until the transaction ends.
+pub async fn lock_by_key(txn: &impl ConnectionTrait, tenant: TenantId, key: &str) -> Result<Option<Model>, DbErr> {
+    let of_key = Condition::all().add(Column::TenantId.eq(tenant.uuid())).add(Column::Key.eq(key));
+    Entity::find().filter(of_key).lock_exclusive().one(txn).await
+}
+
 /// How many a tenant has.
 pub async fn count(db: &impl ConnectionTrait, tenant: TenantId) -> Result<u64, DbErr> {
     Entity::find().filter(Column::TenantId.eq(tenant.uuid())).count(db).await
@@ -225,15 +233,16 @@ pub async fn existing(
     Ok(rows.iter().map(Model::id).collect())
 }
 
-/// A tenant's destinations from before `before`, newest first.
+/// A tenant's destinations from before `before`, newest first: of this key, if one is given.
 pub async fn page(
     db: &impl ConnectionTrait,
     tenant: TenantId,
+    key: Option<&str>,
     before: Option<DestinationId>,
     limit: u64,
 ) -> Result<Vec<Model>, DbErr> {
-    let older = before.map(|id| Column::Id.lt(id.uuid()));
-    let wanted = Condition::all().add(Column::TenantId.eq(tenant.uuid())).add_option(older);
+    let (of_key, older) = (key.map(|key| Column::Key.eq(key)), before.map(|id| Column::Id.lt(id.uuid())));
+    let wanted = Condition::all().add(Column::TenantId.eq(tenant.uuid())).add_option(of_key).add_option(older);
     Entity::find().filter(wanted).order_by_desc(Column::Id).limit(limit).all(db).await
 }
 
@@ -304,6 +313,7 @@ pub(crate) mod tests {
             state: "active".into(),
             state_reason: None,
             state_since: 0,
+            key: None,
             version: 1,
             created_at: 0,
         }

@@ -30,6 +30,8 @@ pub struct Model {
     pub enabled: bool,
     /// JSON: see [`Model::settings`].
     pub settings: String,
+    /// What its tenant calls it, if it said so; unique among its sources.
+    pub key: Option<String>,
     pub version: i64,
     pub created_at: i64,
 }
@@ -119,6 +121,12 @@ pub async fn lock(txn: &impl ConnectionTrait, tenant: TenantId, id: SourceId) ->
     Entity::find_by_id((tenant.uuid(), id.uuid())).lock_exclusive().one(txn).await
 }
 
+/// A tenant's source of this key, which nobody else changes until the transaction ends.
+pub async fn lock_by_key(txn: &impl ConnectionTrait, tenant: TenantId, key: &str) -> Result<Option<Model>, DbErr> {
+    let of_key = Condition::all().add(Column::TenantId.eq(tenant.uuid())).add(Column::Key.eq(key));
+    Entity::find().filter(of_key).lock_exclusive().one(txn).await
+}
+
 /// How many a tenant has.
 pub async fn count(db: &impl ConnectionTrait, tenant: TenantId) -> Result<u64, DbErr> {
     Entity::find().filter(Column::TenantId.eq(tenant.uuid())).count(db).await
@@ -160,18 +168,20 @@ pub async fn existing(db: &impl ConnectionTrait, tenant: TenantId, ids: &[Source
     Ok(rows.iter().map(Model::id).chain(built_in).collect())
 }
 
-/// A tenant's sources from before `before`, newest first. The built-in one is as old as the tenant, and so the last.
+/// A tenant's sources from before `before`, newest first: of this key, if one is given. The built-in one is as old as the
+/// tenant, and so the last.
 pub async fn page(
     db: &impl ConnectionTrait,
     tenant: TenantId,
+    key: Option<&str>,
     before: Option<SourceId>,
     limit: u64,
 ) -> Result<Vec<Model>, DbErr> {
-    let older = before.map(|id| Column::Id.lt(id.uuid()));
-    let wanted = Condition::all().add(Column::TenantId.eq(tenant.uuid())).add_option(older);
+    let (of_key, older) = (key.map(|key| Column::Key.eq(key)), before.map(|id| Column::Id.lt(id.uuid())));
+    let wanted = Condition::all().add(Column::TenantId.eq(tenant.uuid())).add_option(of_key).add_option(older);
     let mut rows = Entity::find().filter(wanted).order_by_desc(Column::Id).limit(limit).all(db).await?;
     let is_last_page = u64::try_from(rows.len()).is_ok_and(|count| count < limit);
-    if is_last_page && before.is_none_or(|before| built_in::id(tenant) < before) {
+    if is_last_page && key.is_none() && before.is_none_or(|before| built_in::id(tenant) < before) {
         rows.push(built_in::row(tenant));
     }
     Ok(rows)
@@ -206,6 +216,7 @@ mod tests {
             verification: String::new(),
             enabled: true,
             settings: String::new(),
+            key: None,
             version: 1,
             created_at: 0,
         };

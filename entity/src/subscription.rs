@@ -37,6 +37,8 @@ pub struct Model {
     /// See [`Model::filter`].
     pub filter: Option<String>,
     pub enabled: bool,
+    /// What its tenant calls it, if it said so; unique among its subscriptions.
+    pub key: Option<String>,
     pub version: i64,
     pub created_at: i64,
 }
@@ -263,20 +265,27 @@ pub async fn lock(txn: &impl ConnectionTrait, tenant: TenantId, id: Subscription
     Entity::find_by_id((tenant.uuid(), id.uuid())).lock_exclusive().one(txn).await
 }
 
+/// A tenant's subscription of this key, which nobody else changes until the transaction ends.
+pub async fn lock_by_key(txn: &impl ConnectionTrait, tenant: TenantId, key: &str) -> Result<Option<Model>, DbErr> {
+    let of_key = Condition::all().add(Column::TenantId.eq(tenant.uuid())).add(Column::Key.eq(key));
+    Entity::find().filter(of_key).lock_exclusive().one(txn).await
+}
+
 /// How many a tenant has.
 pub async fn count(db: &impl ConnectionTrait, tenant: TenantId) -> Result<u64, DbErr> {
     Entity::find().filter(Column::TenantId.eq(tenant.uuid())).count(db).await
 }
 
-/// A tenant's subscriptions from before `before`, newest first.
+/// A tenant's subscriptions from before `before`, newest first: of this key, if one is given.
 pub async fn page(
     db: &impl ConnectionTrait,
     tenant: TenantId,
+    key: Option<&str>,
     before: Option<SubscriptionId>,
     limit: u64,
 ) -> Result<Vec<Model>, DbErr> {
-    let older = before.map(|id| Column::Id.lt(id.uuid()));
-    let wanted = Condition::all().add(Column::TenantId.eq(tenant.uuid())).add_option(older);
+    let (of_key, older) = (key.map(|key| Column::Key.eq(key)), before.map(|id| Column::Id.lt(id.uuid())));
+    let wanted = Condition::all().add(Column::TenantId.eq(tenant.uuid())).add_option(of_key).add_option(older);
     Entity::find().filter(wanted).order_by_desc(Column::Id).limit(limit).all(db).await
 }
 

@@ -61,6 +61,10 @@ impl Client {
         self.ask_json(Method::PATCH, path, &[], &body).await
     }
 
+    pub async fn put(&self, path: &str, body: Value) -> Answer {
+        self.ask_json(Method::PUT, path, &[], &body).await
+    }
+
     /// A POST that has nothing to say.
     pub async fn act(&self, path: &str) -> Answer {
         self.ask(Method::POST, path, &[], Bytes::new()).await

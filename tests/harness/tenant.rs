@@ -71,6 +71,10 @@ impl Tenant {
         self.client.patch(&self.path(rest), body).await
     }
 
+    pub async fn put(&self, rest: &str, body: Value) -> Answer {
+        self.client.put(&self.path(rest), body).await
+    }
+
     pub async fn delete(&self, rest: &str) -> Answer {
         self.client.delete(&self.path(rest)).await
     }

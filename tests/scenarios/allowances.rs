@@ -28,9 +28,9 @@ async fn one_more_than_allowed_is_refused_until_there_is_room(database: Database
     });
     limit(&tenant, one).await;
     let source = json!({ "name": "in", "provider": "ondato" });
-    let in_id = text(&tenant.post("/sources", source.clone()).await.json(201), "id");
+    let in_id = text(&tenant.put("/sources/by-key/k", source.clone()).await.json(201), "id");
     let destination = json!({ "name": "out", "url": receiver.url() });
-    let out_id = text(&tenant.post("/destinations", destination.clone()).await.json(201), "id");
+    let out_id = text(&tenant.put("/destinations/by-key/k", destination.clone()).await.json(201), "id");
     let subscription = json!({ "destination_id": out_id, "event_types": ["*"] });
     let credentials = format!("/sources/{in_id}/credentials");
 
@@ -47,7 +47,12 @@ async fn one_more_than_allowed_is_refused_until_there_is_room(database: Database
         let refused = tenant.post(list, body.clone()).await;
         assert_eq!(refused.problem(409)["type"], "urn:hookyard:problem:limit-reached", "{refused}");
         refused.problem_about(409, &[limit_name]);
+        if list != "/api-keys" {
+            tenant.put(&format!("{list}/by-key/another"), body.clone()).await.problem_about(409, &[limit_name]);
+        }
     }
+    tenant.put("/sources/by-key/k", json!({ "name": "renamed", "provider": "ondato" })).await.is(200);
+    tenant.put("/destinations/by-key/k", json!({ "name": "renamed", "url": receiver.url() })).await.is(200);
     neighbour.post("/sources", source.clone()).await.is(201);
 
     tenant.delete(&format!("/sources/{in_id}")).await.is(204);
@@ -63,10 +68,15 @@ async fn many_at_once_are_no_more_than_allowed(database: Database) {
     limit(&tenant, json!({ "destinations": 5 })).await;
 
     let mut posts = JoinSet::new();
-    for api in relay.apis.iter().cycle().take(24) {
+    for (number, api) in relay.apis.iter().cycle().take(24).enumerate() {
         let tenant = tenant.at(api);
         let body = json!({ "name": "out", "url": "http://127.0.0.1:9/" });
-        posts.spawn(async move { tenant.post("/destinations", body).await });
+        posts.spawn(async move {
+            match number % 2 {
+                0 => tenant.post("/destinations", body).await,
+                _ => tenant.put(&format!("/destinations/by-key/k{number}"), body).await,
+            }
+        });
     }
 
     let answers = posts.join_all().await;

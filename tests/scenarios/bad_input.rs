@@ -164,7 +164,7 @@ async fn a_query_that_would_be_passed_over_is_refused(database: Database) {
     for (rest, names) in [
         (format!("/sources/{}?expand=credentials", source.id), ["expand", "takes no parameters"]),
         ("?verbose=1".to_owned(), ["verbose", "takes no parameters"]),
-        ("/sources?name=in".to_owned(), ["name", "Known are cursor, limit"]),
+        ("/sources?name=in".to_owned(), ["name", "Known are cursor, key, limit"]),
         ("/deliveries?limit=1&limit=2".to_owned(), ["limit", "twice"]),
         (format!("/events?after={now}&before={now}"), ["before", "after"]),
         (format!("/deliveries?after={now}&before=2020-01-01T00:00:00Z"), ["before", "after"]),
@@ -174,6 +174,7 @@ async fn a_query_that_would_be_passed_over_is_refused(database: Database) {
     }
     tenant.client.post(&tenant.path("/sources?dry_run=true"), json!({})).await.problem_about(422, &["dry_run"]);
     let _ = tenant.seen_by(&relay.anybody()).get("?verbose=1").await.problem(401);
+    tenant.get("/sources?key=unknown").await.is(200);
 }
 
 async fn a_destination_on_a_forbidden_address_is_refused_with_the_way_out(database: Database) {

@@ -13,7 +13,7 @@ on_each_database![
 ];
 
 /// What a first version must have; the isolation walk insists that nothing else is unwatched.
-const PROMISED: [&str; 41] = [
+const PROMISED: [&str; 45] = [
     "GET /v1/tenants",
     "POST /v1/tenants",
     "GET /v1/tenants/{}",
@@ -25,16 +25,19 @@ const PROMISED: [&str; 41] = [
     "GET /v1/providers/{}",
     "GET /v1/tenants/{}/sources",
     "POST /v1/tenants/{}/sources",
+    "PUT /v1/tenants/{}/sources/by-key/{}",
     "GET /v1/tenants/{}/sources/{}",
     "PATCH /v1/tenants/{}/sources/{}",
     "DELETE /v1/tenants/{}/sources/{}",
     "POST /v1/tenants/{}/sources/{}/simulate",
     "GET /v1/tenants/{}/sources/{}/credentials",
     "POST /v1/tenants/{}/sources/{}/credentials",
+    "PUT /v1/tenants/{}/sources/{}/credentials/by-key/{}",
     "PATCH /v1/tenants/{}/sources/{}/credentials/{}",
     "DELETE /v1/tenants/{}/sources/{}/credentials/{}",
     "GET /v1/tenants/{}/destinations",
     "POST /v1/tenants/{}/destinations",
+    "PUT /v1/tenants/{}/destinations/by-key/{}",
     "GET /v1/tenants/{}/destinations/{}",
     "PATCH /v1/tenants/{}/destinations/{}",
     "DELETE /v1/tenants/{}/destinations/{}",
@@ -42,6 +45,7 @@ const PROMISED: [&str; 41] = [
     "POST /v1/tenants/{}/destinations/{}/resume",
     "GET /v1/tenants/{}/subscriptions",
     "POST /v1/tenants/{}/subscriptions",
+    "PUT /v1/tenants/{}/subscriptions/by-key/{}",
     "GET /v1/tenants/{}/subscriptions/{}",
     "PATCH /v1/tenants/{}/subscriptions/{}",
     "DELETE /v1/tenants/{}/subscriptions/{}",

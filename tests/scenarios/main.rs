@@ -8,6 +8,7 @@ mod allowances;
 mod audit_log;
 mod authorization_server;
 mod bad_input;
+mod by_key;
 mod bytes;
 mod cancel;
 mod changes;

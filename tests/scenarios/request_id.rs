@@ -63,7 +63,7 @@ async fn a_change_is_found_in_the_audit_log(database: Database) {
     let relay = Relay::start(database).await;
     let receiver = Receiver::start().await;
     let tenant = relay.tenant("acme").await;
-    let made = tenant.post("/destinations", json!({ "name": "out", "url": receiver.url() })).await;
+    let made = tenant.put("/destinations/by-key/k", json!({ "name": "out", "url": receiver.url() })).await;
     made.is(201);
 
     let entry = &items(&tenant.get("/audit-log?object=destination").await.json(200))[0];

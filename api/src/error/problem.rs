@@ -34,7 +34,7 @@ pub struct Problem {
 pub struct Trouble {
     /// A JSON pointer into the body.
     pub pointer: Option<String>,
-    /// A parameter of the query.
+    /// A parameter of the path or the query.
     pub parameter: Option<String>,
     /// A header.
     pub header: Option<String>,
@@ -46,6 +46,7 @@ pub struct Trouble {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Place {
     Body,
+    Path,
     Query,
     Header,
 }
@@ -55,13 +56,14 @@ impl Trouble {
     #[must_use]
     pub fn at(place: Place, name: impl Into<String>, detail: impl Into<String>) -> Self {
         let name = name.into();
-        let named = |here| (place == here).then(|| name.clone());
-        Self {
-            pointer: named(Place::Body),
-            parameter: named(Place::Query).map(|pointer| pointer.trim_start_matches('/').to_owned()),
-            header: named(Place::Header),
-            detail: detail.into(),
+        let (mut pointer, mut parameter, mut header) = (None, None, None);
+        match place {
+            Place::Body => pointer = Some(name),
+            Place::Path => parameter = Some(name),
+            Place::Query => parameter = Some(name.trim_start_matches('/').to_owned()),
+            Place::Header => header = Some(name),
         }
+        Self { pointer, parameter, header, detail: detail.into() }
     }
 
     /// A field of the body is wrong.
@@ -90,9 +92,9 @@ pub(super) fn of(error: &Error) -> Problem {
         Error::TooLarge(most) => ("too-large", "Body too large", 413, format!("A body may have at most {most} bytes.")),
         Error::Invalid(_) => ("invalid", "Invalid request", 422, INVALID.to_owned()),
         Error::Conflict(why) => ("conflict", "Conflict", 409, why.clone()),
-        Error::Full(why) => ("limit-reached", "Limit reached", 409, why.clone()),
         Error::Expired => ("payload-expired", "Payload expired", 410, EXPIRED.to_owned()),
-        Error::PreconditionFailed(version) => ("precondition-failed", "Changed meanwhile", 412, changed(*version)),
+        Error::PreconditionFailed(unmet) => ("precondition-failed", "Precondition failed", 412, unmet.to_string()),
+        Error::Full(why) => ("limit-reached", "Limit reached", 409, why.clone()),
         Error::KeyReused => ("idempotency-key-reused", "Idempotency-Key used for another request", 422, reused()),
         Error::KeyInUse => ("idempotency-key-in-use", "Idempotency-Key in use", 409, IN_USE.to_owned()),
         Error::TooMany { why, .. } => {
@@ -126,10 +128,6 @@ fn missing(scope: &str) -> String {
 
 fn wider(what: &str) -> String {
     format!("A key can only make keys that may do what it may do itself: {what}.")
-}
-
-fn changed(version: i64) -> String {
-    format!("`if-match` does not name the present version, \"{version}\". Read it again and repeat the change.")
 }
 
 fn reused() -> String {

@@ -2,29 +2,30 @@
 //! without a gap.
 
 use entity::change::Changed;
-use entity::tenant::Counted;
 use entity::{credential, source};
 use poem_openapi::param::Path;
 use poem_openapi::types::MaybeUndefined;
 use poem_openapi::{Object, OpenApi};
 use relay::id::{CredentialId, kind};
-use relay::preset::{self, Authentication};
 
+use super::Tag;
+use super::keyed::agreed;
 use super::sources::may_change;
-use super::{Tag, allowance};
-use crate::answer::{Created, Found, Gone};
+use crate::answer::{Created, Found, Gone, Put};
 use crate::auth::{Access, Caller, Scope};
 use crate::error::Error;
 use crate::input::{Input, Search};
 use crate::mutation::{Done, Mutation};
 use crate::page::{Listing, Page};
-use crate::wire::{Id, Time};
+use crate::wire::{Id, KeyInPath, Text, Time};
 
 mod header;
 mod new;
+mod same;
 mod shown;
+mod write;
 
-pub use new::NewCredential;
+pub use new::{NewCredential, NewCredentialFacts};
 pub use shown::Credential;
 
 /// What is to change.
@@ -55,22 +56,33 @@ impl Api {
     ) -> Result<Created<Credential>, Error> {
         let access = caller.may(Scope::Write, **tenant_id).await?;
         may_change(&access, **source_id)?;
-        // Before the transaction: hashing is slow on purpose, and nobody may wait for it.
-        let kind = body.0.kind();
-        let prepared = body.0.prepare(&access).await?;
-        let change = access.begin().await?;
-        let source = source::lock(&change.txn, access.id(), **source_id).await?.ok_or(Error::NotFound)?;
-        check_kind(&source, kind)?;
-        let there = credential::all(&change.txn, access.id(), source.id()).await?.len();
-        allowance::check(&access.tenant.limits()?, Counted::Credentials, there as u64 + 1)?;
-        let owner = (access.id(), source.id(), CredentialId::at(change.now));
-        let row = prepared.row(&access.app().keyring, owner, change.now);
-        let row = credential::insert(&change.txn, row).await?;
-        let shown = Credential::show(access.app(), &row)?;
-        let done =
-            Done::new("create", row.id(), Some(access.id())).after(&shown).changes([Changed::Source(source.id())]);
-        let location = format!("/v1/tenants/{}/sources/{}/credentials/{}", access.id(), source.id(), row.id());
-        change.commit(done, Created::of(shown.with(prepared.made)).at(location)).await
+        let key = body.0.facts().by_key.clone().map(|key| key.0);
+        write::create(&access, **source_id, key, body.0).await
+    }
+
+    /// Create or update a credential by its key
+    ///
+    /// Afterwards there is such a credential, and it ends as the body says. Nothing else of one ever changes: a body that
+    /// says another secret is refused, and one that says none means the one that was made. A secret that was made here is
+    /// shown only in the answer that made it.
+    #[oai(
+        path = "/tenants/:tenant_id/sources/:source_id/credentials/by-key/:key",
+        method = "put",
+        operation_id = "put_credential"
+    )]
+    #[expect(clippy::too_many_arguments, reason = "two ids and a key stand in the path")]
+    async fn put(
+        &self,
+        caller: Caller,
+        tenant_id: Path<Id<kind::Tenant>>,
+        source_id: Path<Id<kind::Source>>,
+        key: Path<Text<KeyInPath>>,
+        body: Input<NewCredential>,
+    ) -> Result<Put<Credential>, Error> {
+        let access = caller.may(Scope::Write, **tenant_id).await?;
+        may_change(&access, **source_id)?;
+        let key = agreed(key.0, "/by_key", body.0.facts().by_key.as_ref())?;
+        write::put(&access, **source_id, key, body.0).await
     }
 
     /// List credentials
@@ -110,7 +122,8 @@ impl Api {
     ) -> Result<Found<Credential>, Error> {
         let access = caller.may(Scope::Read, **tenant_id).await?;
         let row = credential::find(&access.app().db.read, access.id(), **source_id, **credential_id).await?;
-        Ok(Found::of(Credential::show(access.app(), &row.ok_or(Error::NotFound)?)?))
+        let row = row.ok_or(Error::NotFound)?;
+        Ok(Found::of(Credential::show(access.app(), &row)?).version(row.version()))
     }
 
     /// Change when a credential ends
@@ -133,16 +146,13 @@ impl Api {
         let access = caller.may(Scope::Write, **tenant_id).await?;
         may_change(&access, **source_id)?;
         let change = access.begin().await?;
-        let (source, row) = locked(&access, &change, (**source_id, **credential_id)).await?;
-        let before = Credential::show(access.app(), &row)?;
-        let row = match body.0.expires_at {
-            MaybeUndefined::Value(at) => credential::expire(&change.txn, row, Some(to_come(at, change.now)?)).await?,
-            MaybeUndefined::Null => credential::expire(&change.txn, row, None).await?,
-            MaybeUndefined::Undefined => row,
+        let (_, row) = locked(&access, &change, (**source_id, **credential_id)).await?;
+        let expires_at = match body.0.expires_at {
+            MaybeUndefined::Value(at) => Some(to_come(at, change.now)?),
+            MaybeUndefined::Null => None,
+            MaybeUndefined::Undefined => row.expires_at,
         };
-        let shown = Credential::show(access.app(), &row)?;
-        let done = Done::new("update", row.id(), Some(access.id())).before(&before).after(&shown);
-        change.commit(done.changes([Changed::Source(source.id())]), Found::of(shown)).await
+        write::update(&access, change, row, expires_at).await
     }
 
     /// Delete a credential
@@ -171,7 +181,7 @@ impl Api {
     }
 }
 
-/// A credential that nobody else changes until the transaction ends, with its source.
+/// A credential that nobody else changes until the transaction ends, with its source, if it is the version that is meant.
 async fn locked(
     access: &Access,
     change: &Mutation<'_>,
@@ -179,41 +189,10 @@ async fn locked(
 ) -> Result<(source::Model, credential::Model), Error> {
     let source = source::lock(&change.txn, access.id(), source).await?.ok_or(Error::NotFound)?;
     let row = credential::find(&change.txn, access.id(), source.id(), id).await?.ok_or(Error::NotFound)?;
+    change.expect(row.version())?;
     Ok((source, row))
 }
 
 fn to_come(at: Time, now: i64) -> Result<i64, Error> {
     if at.0.0 > now { Ok(at.0.0) } else { Err(Error::field("/expires_at", "is in the past")) }
-}
-
-/// Refuses what nothing at this source would ever look at.
-fn check_kind(source: &source::Model, kind: credential::Kind) -> Result<(), Error> {
-    // A newer version knows what it wants.
-    let (Some(preset), Some(demanded)) = (preset::find(&source.provider), source.verification()) else { return Ok(()) };
-    let taken: Vec<_> = preset.credentials(&demanded).into_iter().filter_map(kind_of).collect();
-    if taken.contains(&kind) {
-        return Ok(());
-    }
-    let kinds = taken.iter().map(|kind| kind.as_str()).collect::<Vec<_>>().join(", ");
-    let told = format!(
-        "is nothing that this source looks at: its provider sends, and its `verification` asks for, {kinds}. Change the \
-         verification first if it is to be another"
-    );
-    Err(Error::field("/kind", told))
-}
-
-/// The credentials of a kind of authentication, if it has any.
-fn kind_of(authentication: Authentication) -> Option<credential::Kind> {
-    use credential::Kind;
-    Some(match authentication {
-        Authentication::Basic => Kind::Basic,
-        Authentication::Oauth2Client => Kind::Oauth2Client,
-        Authentication::ApiKey => Kind::ApiKey,
-        Authentication::Bearer => Kind::Bearer,
-        Authentication::Hmac => Kind::Hmac,
-        Authentication::PublicKey => Kind::PublicKey,
-        Authentication::VerifyToken => Kind::VerifyToken,
-        Authentication::External => Kind::External,
-        Authentication::None | Authentication::Jwt => return None,
-    })
 }

@@ -5,24 +5,23 @@ use std::collections::BTreeMap;
 use entity::change::Changed;
 use entity::command::{self, Kind};
 use entity::destination::Signers;
-use entity::tenant::Counted;
 use entity::{Transaction, destination, health, subscription};
 use poem_openapi::param::Path;
 use poem_openapi::{Enum, Object, OpenApi};
 use relay::id::kind;
 use relay::signature::SigningKey;
-use secrecy::ExposeSecret;
 
-use super::Tag;
 use super::allowance::Held;
-use crate::answer::{Accepted, Created, Found, Gone};
+use super::keyed::{self, KeyedListing, agreed};
+use super::{KEY, Tag};
+use crate::answer::{Accepted, Created, Found, Gone, Put};
 use crate::app::App;
 use crate::auth::{Caller, Scope};
 use crate::error::Error;
 use crate::input::{Input, Search};
 use crate::mutation::Done;
-use crate::page::{Listing, Page};
-use crate::wire::{Id, Time, time};
+use crate::page::Page;
+use crate::wire::{Id, Key, KeyInPath, Text, Time, time};
 
 mod auth;
 mod policy;
@@ -30,6 +29,7 @@ mod settings;
 mod signing;
 mod state;
 mod testing;
+mod write;
 
 pub use auth::{
     Auth, BasicAuth, BearerAuth, ClientAuth, HeaderAuth, NewAuth, NewBasicAuth, NewBearerAuth, NewHeaderAuth,
@@ -44,6 +44,9 @@ pub use testing::{Test, Tested};
 #[derive(Debug, Clone, Object)]
 pub struct Destination {
     pub id: Id<kind::Destination>,
+    /// What the tenant calls it in `…/by-key/{key}`; never changes.
+    #[oai(nullable)]
+    pub key: Option<Text<Key>>,
     pub name: String,
     pub url: String,
     /// How deliveries authenticate.
@@ -129,6 +132,7 @@ impl Destination {
         let destination::Tls { ca, client_certificate } = row.tls()?;
         Ok(Self {
             id: row.id().into(),
+            key: keyed::shown(row.key.as_deref())?,
             name: row.name.clone(),
             url: row.url.clone(),
             auth: destination::open_auth(&app.keyring, row)?.into(),
@@ -172,16 +176,25 @@ impl Api {
         let access = caller.may(Scope::Write, **tenant_id).await?;
         let change = access.begin().await?;
         let held = Held::of(&change, &access).await?;
-        held.admits(Counted::Destinations, destination::count(&change.txn, access.id()).await?)?;
-        let (row, signers) = settings::new(&access, change.now, body.0)?;
-        let row = destination::insert(&change.txn, row).await?;
-        let shown = Destination::show(access.app(), &row, None)?;
-        let done = Done::new("create", row.id(), Some(access.id())).after(&shown);
-        let location = format!("/v1/tenants/{}/destinations/{}", access.id(), row.id());
-        let secret = signers.newest().secret.expose();
-        let answer = Destination { signing_secret: Some(secret.expose_secret().to_owned()), ..shown };
-        let answer = Created::of(answer).version(row.version).at(location);
-        change.commit(done.changes([Changed::Destination(row.id())]), answer).await
+        write::create(&access, change, &held, body.0).await
+    }
+
+    /// Create or update a destination by its key
+    ///
+    /// Afterwards the destination is as the body says, and what that does not say is as in a new one. If it was so before,
+    /// nothing is changed. Its signing secrets, and whether it is paused or disabled, stay as they are; a secret is shown
+    /// only in the answer that made it.
+    #[oai(path = "/tenants/:tenant_id/destinations/by-key/:key", method = "put", operation_id = "put_destination")]
+    async fn put(
+        &self,
+        caller: Caller,
+        tenant_id: Path<Id<kind::Tenant>>,
+        key: Path<Text<KeyInPath>>,
+        body: Input<NewDestination>,
+    ) -> Result<Put<Destination>, Error> {
+        let access = caller.may(Scope::Write, **tenant_id).await?;
+        let key = agreed(key.0, KEY, body.0.key.as_ref())?;
+        write::put(&access, key, body.0).await
     }
 
     /// List destinations
@@ -190,12 +203,13 @@ impl Api {
         &self,
         caller: Caller,
         tenant_id: Path<Id<kind::Tenant>>,
-        query: Search<Listing>,
+        query: Search<KeyedListing>,
     ) -> Result<Found<Page<Destination>>, Error> {
         let access = caller.may(Scope::Read, **tenant_id).await?;
         let app = access.app();
         let reading = query.0.paging.read(&app.keyring, format!("{}/destinations", access.id()))?;
-        let rows = destination::page(&app.db.read, access.id(), reading.before, reading.rows()).await?;
+        let key = query.0.key.as_ref().map(|key| key.as_str());
+        let rows = destination::page(&app.db.read, access.id(), key, reading.before, reading.rows()).await?;
         let ids: Vec<_> = rows.iter().map(destination::Model::id).collect();
         let failing = health::failing(&app.db.read, access.id(), &ids).await?;
         let show = |row: &destination::Model| Destination::show(app, row, failing.get(&row.id()).copied());
@@ -233,22 +247,12 @@ impl Api {
         body: Input<DestinationPatch>,
     ) -> Result<Found<Destination>, Error> {
         let access = caller.may(Scope::Write, **tenant_id).await?;
-        let app = access.app();
         let change = access.begin().await?;
-        let mut row = destination::lock(&change.txn, access.id(), **destination_id).await?.ok_or(Error::NotFound)?;
-        change.expect(row.version)?;
-        let (before, url) = (Destination::of(app, &change.txn, &row).await?, row.url.clone());
-        settings::patch(app, &mut row, body.0)?;
-        if row.url != url {
-            // What failed was another place.
-            health::forget(&change.txn, access.id(), row.id()).await?;
-        }
-        let row = destination::save(&change.txn, row).await?;
-        let shown = Destination::of(app, &change.txn, &row).await?;
-        let done = Done::new("update", row.id(), Some(access.id())).before(&before).after(&shown);
-        // Subscriptions are matched together with what their destination wants of an event.
-        let stale = [Changed::Destination(row.id()), Changed::Subscriptions(access.id())];
-        change.commit(done.changes(stale), Found::of(shown).version(row.version)).await
+        let before = destination::lock(&change.txn, access.id(), **destination_id).await?.ok_or(Error::NotFound)?;
+        change.expect(before.version)?;
+        let mut row = before.clone();
+        settings::patch(access.app(), &mut row, body.0)?;
+        write::update(&access, change, &before, row).await
     }
 
     /// Delete a destination

@@ -1,32 +1,33 @@
 //! Sources: the inbound URLs of a tenant.
 
 use entity::change::Changed;
-use entity::tenant::Counted;
 use entity::{credential, rejection, source, source_key};
 use poem_openapi::param::Path;
 use poem_openapi::types::MaybeUndefined;
 use poem_openapi::{Object, OpenApi};
-use relay::egress::Refusal;
 use relay::id::{SourceId, kind};
 use relay::preset::{self, Authentication, Preset};
 
 use super::allowance::Held;
-use super::{NAME, Tag, set, set_or};
-use crate::answer::{Accepted, Created, Found, Gone};
+use super::keyed::{self, KeyedListing, agreed};
+use super::{KEY, Tag};
+use crate::answer::{Accepted, Created, Found, Gone, Put};
 use crate::auth::{Access, Caller, Scope};
 use crate::error::Error;
 use crate::input::{Input, Search};
-use crate::mutation::{Done, Mutation};
+use crate::mutation::Done;
 use crate::page::{Listing, Page};
-use crate::wire::{Id, Time, time};
+use crate::wire::{Id, Key, KeyInPath, Text, Time, time};
 
 mod addresses;
 mod extract;
 mod rejections;
+mod row;
 mod settings;
 mod simulate;
 mod url;
 mod verification;
+mod write;
 
 pub use extract::Extract;
 pub use rejections::{Rejection, RejectionTotal, Rejections};
@@ -39,6 +40,9 @@ pub use verification::Verification;
 #[derive(Debug, Clone, Object)]
 pub struct Source {
     pub id: Id<kind::Source>,
+    /// What the tenant calls it in `…/by-key/{key}`; never changes.
+    #[oai(nullable)]
+    pub key: Option<Text<Key>>,
     pub name: String,
     /// A provider's name; never changes.
     pub provider: String,
@@ -72,6 +76,9 @@ pub struct Source {
 /// A source to be made.
 #[derive(Debug, Object)]
 pub struct NewSource {
+    /// What the tenant calls it, unlike any other of its sources; never changes.
+    #[oai(nullable)]
+    pub key: Option<Text<Key>>,
     #[oai(validator(min_length = 1, max_length = 200))]
     pub name: String,
     /// The name of one of `/v1/providers`.
@@ -110,6 +117,7 @@ impl Source {
         let forwarded = || preset.forward_headers.iter().map(|name| (*name).to_owned()).collect();
         Ok(Self {
             id: row.id().into(),
+            key: keyed::shown(row.key.as_deref())?,
             name: row.name.clone(),
             provider: row.provider.clone(),
             verification: Verification::show(&row.verification().ok_or_else(unknown)?)?,
@@ -150,18 +158,24 @@ impl Api {
         let access = caller.may(Scope::Write, **tenant_id).await?;
         let change = access.begin().await?;
         let held = Held::of(&change, &access).await?;
-        held.admits(Counted::Sources, source::count(&change.txn, access.id()).await?)?;
-        let row = new(&access, &change, body.0)?;
-        addresses::check(&access, &change, &row).await?;
-        let row = source::insert(&change.txn, row).await?;
-        let (key, url) = url::make(&access, row.id());
-        let key = source_key::insert(&change.txn, key).await?;
-        let shown = Source::show(&access.app().public_url, &row)?;
-        let done = Done::new("create", row.id(), Some(access.id())).after(&shown);
-        let done = done.changes([Changed::SourceKey(key.fingerprint()), Changed::Source(row.id())]);
-        let location = format!("/v1/tenants/{}/sources/{}", access.id(), row.id());
-        let answer = Source { url: Some(url), ..shown };
-        change.commit(done, Created::of(answer).version(row.version).at(location)).await
+        write::create(&access, change, &held, body.0).await
+    }
+
+    /// Create or update a source by its key
+    ///
+    /// Afterwards the source is as the body says, and what that does not say is as in a new one. If it was so before,
+    /// nothing is changed. The provider never changes, and the URL stays; it is shown only in the answer that made it.
+    #[oai(path = "/tenants/:tenant_id/sources/by-key/:key", method = "put", operation_id = "put_source")]
+    async fn put(
+        &self,
+        caller: Caller,
+        tenant_id: Path<Id<kind::Tenant>>,
+        key: Path<Text<KeyInPath>>,
+        body: Input<NewSource>,
+    ) -> Result<Put<Source>, Error> {
+        let access = caller.may(Scope::Write, **tenant_id).await?;
+        let key = agreed(key.0, KEY, body.0.key.as_ref())?;
+        write::put(&access, key, body.0).await
     }
 
     /// List sources
@@ -170,11 +184,12 @@ impl Api {
         &self,
         caller: Caller,
         tenant_id: Path<Id<kind::Tenant>>,
-        query: Search<Listing>,
+        query: Search<KeyedListing>,
     ) -> Result<Found<Page<Source>>, Error> {
         let access = caller.may(Scope::Read, **tenant_id).await?;
         let reading = query.0.paging.read(&access.app().keyring, format!("{}/sources", access.id()))?;
-        let rows = source::page(&access.app().db.read, access.id(), reading.before, reading.rows()).await?;
+        let (db, key) = (&access.app().db.read, query.0.key.as_ref().map(|key| key.as_str()));
+        let rows = source::page(db, access.id(), key, reading.before, reading.rows()).await?;
         Ok(Found::of(reading.page(rows, source::Model::id, |row| Source::show(&access.app().public_url, row))?))
     }
 
@@ -207,15 +222,11 @@ impl Api {
         let access = caller.may(Scope::Write, **tenant_id).await?;
         may_change(&access, **source_id)?;
         let change = access.begin().await?;
-        let mut row = source::lock(&change.txn, access.id(), **source_id).await?.ok_or(Error::NotFound)?;
-        change.expect(row.version)?;
-        let before = Source::show(&access.app().public_url, &row)?;
-        patch(&access, &mut row, body.0)?;
-        addresses::check(&access, &change, &row).await?;
-        let row = source::save(&change.txn, row).await?;
-        let shown = Source::show(&access.app().public_url, &row)?;
-        let done = Done::new("update", row.id(), Some(access.id())).before(&before).after(&shown);
-        change.commit(done.changes([Changed::Source(row.id())]), Found::of(shown).version(row.version)).await
+        let before = source::lock(&change.txn, access.id(), **source_id).await?.ok_or(Error::NotFound)?;
+        change.expect(before.version)?;
+        let mut row = before.clone();
+        row::patch(&access, &mut row, body.0)?;
+        write::update(&access, change, &before, row).await
     }
 
     /// Delete a source
@@ -305,103 +316,4 @@ pub(super) fn may_change(access: &Access, id: SourceId) -> Result<(), Error> {
     }
     let told = "This source is built in: it tells what happens to the tenant's destinations, and nobody changes it or posts to it.";
     Err(Error::Conflict(told.to_owned()))
-}
-
-fn new(access: &Access, change: &Mutation<'_>, body: NewSource) -> Result<source::Model, Error> {
-    let preset = known(&body.provider)?;
-    if std::ptr::eq(preset, preset::BUILT_IN) {
-        let told = "has one source in each tenant, which is built in: the last of the tenant's sources";
-        return Err(Error::field("/provider", told));
-    }
-    let verification = verification(preset, body.verification.as_ref())?;
-    check_reach(access, &verification)?;
-    let mut settings = source::Settings { ip_allowlist: settings::published(preset), ..source::Settings::default() };
-    body.settings.write(&mut settings)?;
-    Ok(source::Model {
-        tenant_id: access.id().uuid(),
-        id: SourceId::at(change.now).uuid(),
-        name: body.name,
-        provider: body.provider,
-        verification: source::verification_column(&verification),
-        enabled: body.enabled.unwrap_or(true),
-        settings: source::settings_column(&settings),
-        version: 1,
-        created_at: change.now,
-    })
-}
-
-fn patch(access: &Access, row: &mut source::Model, body: SourcePatch) -> Result<(), Error> {
-    set(&mut row.name, body.name, NAME)?;
-    set_or(&mut row.enabled, body.enabled, true);
-    if !body.verification.is_undefined() {
-        let verification = verification(known(&row.provider)?, body.verification.take().as_ref())?;
-        check_reach(access, &verification)?;
-        row.verification = source::verification_column(&verification);
-    }
-    let mut settings = row.settings()?;
-    body.settings.write(&mut settings)?;
-    row.settings = source::settings_column(&settings);
-    row.version += 1;
-    Ok(())
-}
-
-fn known(provider: &str) -> Result<&'static Preset, Error> {
-    let names = || preset::all().map(|preset| preset.name).collect::<Vec<_>>().join(", ");
-    let unknown = || Error::field("/provider", format!("is no provider that is known: one of {}", names()));
-    preset::find(provider).ok_or_else(unknown)
-}
-
-/// What was said, or else what the provider does; nothing is never taken for granted.
-fn verification(preset: &Preset, said: Option<&Verification>) -> Result<source::Verification, Error> {
-    let must_say = || {
-        let detail = format!(
-            "must be said for the provider `{}`: `{{\"kind\": \"none\"}}` (the URL is the only secret), `{{\"kind\": \"credentials\"}}`, or how requests are signed",
-            preset.name
-        );
-        Error::field("/verification", detail)
-    };
-    let said = match said {
-        Some(said) => said.meant()?,
-        None => preset.default_verification().ok_or_else(must_say)?,
-    };
-    if said == (source::Verification::Provider {}) && preset.default_verification().is_none() {
-        return Err(must_say());
-    }
-    Ok(said)
-}
-
-/// Refuses an address that the guard keeps the relay from. It is judged again at each fetch.
-fn check_reach(access: &Access, verification: &source::Verification) -> Result<(), Error> {
-    let source::Verification::Jwt(jwt) = verification else { return Ok(()) };
-    let refused = |refusal: Refusal| Error::field("/verification/jwks_url", refusal.to_string());
-    access.app().guard.check_url(&jwt.jwks_url).map(drop).map_err(refused)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_provider_that_proves_nothing_must_be_told_what_to_demand() {
-        use source::Verification::{Credentials, None as Nothing, Provider};
-        for (provider, said, result) in [
-            ("ondato", None, Ok(Credentials {})),
-            ("ondato", Some(Nothing {}), Ok(Nothing {})),
-            ("stripe", None, Ok(Provider {})),
-            ("waldo", Some(Nothing {}), Ok(Nothing {})),
-            ("generic", Some(Credentials {}), Ok(Credentials {})),
-            ("waldo", None, Err("/verification")),
-            ("generic", None, Err("/verification")),
-            ("generic", Some(Provider {}), Err("/verification")),
-            ("acme", Some(Nothing {}), Err("/provider")),
-        ] {
-            let said = said.map(|said| Verification::show(&said).unwrap());
-            let found =
-                known(provider).and_then(|preset| verification(preset, said.as_ref())).map_err(|error| match error {
-                    Error::Invalid(troubles) => troubles[0].pointer.clone().unwrap(),
-                    other => panic!("{other}"),
-                });
-            assert_eq!(found, result.map_err(str::to_owned), "{provider}");
-        }
-    }
 }

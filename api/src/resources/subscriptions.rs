@@ -2,35 +2,39 @@
 
 use entity::change::Changed;
 use entity::command::{self, Kind};
-use entity::tenant::Counted;
-use entity::{Transaction, destination, source, subscription};
+use entity::subscription;
 use poem_openapi::param::Path;
 use poem_openapi::types::MaybeUndefined;
 use poem_openapi::{Object, OpenApi};
 use relay::event_type::Pattern;
-use relay::filter;
-use relay::id::{DestinationId, SourceId, SubscriptionId, TenantId, kind};
+use relay::id::kind;
 
 mod explain;
 mod origin;
+mod row;
+mod write;
 
 pub use explain::{Explanation, Obstacle, Outgoing, Question, Reading, Verdict};
 pub use origin::Origin;
 
 use super::allowance::Held;
-use super::{Tag, set, set_or};
-use crate::answer::{Created, Found, Gone};
+use super::keyed::{self, KeyedListing, agreed};
+use super::{KEY, Tag};
+use crate::answer::{Created, Found, Gone, Put};
 use crate::auth::{Caller, Scope};
-use crate::error::{Error, Trouble};
+use crate::error::Error;
 use crate::input::{Input, Search};
 use crate::mutation::Done;
-use crate::page::{Listing, Page};
-use crate::wire::{Filter, Id, Text, Time, time};
+use crate::page::Page;
+use crate::wire::{Filter, Id, Key, KeyInPath, Text, Time, time};
 
 /// Which events go where.
 #[derive(Debug, Clone, Object)]
 pub struct Subscription {
     pub id: Id<kind::Subscription>,
+    /// What the tenant calls it in `…/by-key/{key}`; never changes.
+    #[oai(nullable)]
+    pub key: Option<Text<Key>>,
     /// Where they go; never changes.
     pub destination_id: Id<kind::Destination>,
     /// The sources it listens to; null for all.
@@ -56,6 +60,9 @@ pub struct Subscription {
 /// A subscription to be made.
 #[derive(Debug, Object)]
 pub struct NewSubscription {
+    /// What the tenant calls it, unlike any other of its subscriptions; never changes.
+    #[oai(nullable)]
+    pub key: Option<Text<Key>>,
     /// Where they go; never changes.
     pub destination_id: Id<kind::Destination>,
     /// The sources it listens to; without it, all.
@@ -108,12 +115,13 @@ impl Subscription {
         let (origin, origin_wait_s) = Origin::show(row.origin()?);
         Ok(Self {
             id: row.id().into(),
+            key: keyed::shown(row.key.as_deref())?,
             destination_id: row.destination().into(),
             source_ids: row.sources()?.map(|ids| ids.into_iter().map(Into::into).collect()),
             event_types: row.patterns()?.into_iter().map(Text).collect(),
             origin,
             origin_wait_s,
-            filter: row.filter.as_deref().map(shown_filter).transpose()?,
+            filter: row.filter.as_deref().map(row::shown_filter).transpose()?,
             enabled: row.enabled,
             created_at: time(row.created_at),
         })
@@ -138,31 +146,24 @@ impl Api {
         let access = caller.may(Scope::Write, **tenant_id).await?;
         let change = access.begin().await?;
         let held = Held::of(&change, &access).await?;
-        held.admits(Counted::Subscriptions, subscription::count(&change.txn, access.id()).await?)?;
-        let destination = own_destination(&change.txn, access.id(), *body.0.destination_id).await?;
-        let sources = own_sources(&change.txn, access.id(), body.0.source_ids).await?;
-        let origin = body.0.origin.unwrap_or_default().with_wait(body.0.origin_wait_s)?;
-        let (origin, origin_wait_s) = origin.columns();
-        let filter = body.0.filter.map(filter_column).transpose()?;
-        let row = subscription::Model {
-            tenant_id: access.id().uuid(),
-            id: SubscriptionId::at(change.now).uuid(),
-            destination_id: destination.uuid(),
-            source_ids: sources,
-            event_types: patterns(body.0.event_types),
-            origin,
-            origin_wait_s,
-            filter,
-            enabled: body.0.enabled.unwrap_or(true),
-            version: 1,
-            created_at: change.now,
-        };
-        let row = subscription::insert(&change.txn, row).await?;
-        let shown = Subscription::show(&row)?;
-        let done = Done::new("create", row.id(), Some(access.id())).after(&shown);
-        let location = format!("/v1/tenants/{}/subscriptions/{}", access.id(), row.id());
-        let answer = Created::of(shown).version(row.version).at(location);
-        change.commit(done.changes([Changed::Subscriptions(access.id())]), answer).await
+        write::create(&access, change, &held, body.0).await
+    }
+
+    /// Create or update a subscription by its key
+    ///
+    /// Afterwards the subscription is as the body says, and what that does not say is as in a new one. If it was so before,
+    /// nothing is changed. The destination never changes.
+    #[oai(path = "/tenants/:tenant_id/subscriptions/by-key/:key", method = "put", operation_id = "put_subscription")]
+    async fn put(
+        &self,
+        caller: Caller,
+        tenant_id: Path<Id<kind::Tenant>>,
+        key: Path<Text<KeyInPath>>,
+        body: Input<NewSubscription>,
+    ) -> Result<Put<Subscription>, Error> {
+        let access = caller.may(Scope::Write, **tenant_id).await?;
+        let key = agreed(key.0, KEY, body.0.key.as_ref())?;
+        write::put(&access, key, body.0).await
     }
 
     /// List subscriptions
@@ -171,11 +172,12 @@ impl Api {
         &self,
         caller: Caller,
         tenant_id: Path<Id<kind::Tenant>>,
-        query: Search<Listing>,
+        query: Search<KeyedListing>,
     ) -> Result<Found<Page<Subscription>>, Error> {
         let access = caller.may(Scope::Read, **tenant_id).await?;
         let reading = query.0.paging.read(&access.app().keyring, format!("{}/subscriptions", access.id()))?;
-        let rows = subscription::page(&access.app().db.read, access.id(), reading.before, reading.rows()).await?;
+        let (db, key) = (&access.app().db.read, query.0.key.as_ref().map(|key| key.as_str()));
+        let rows = subscription::page(db, access.id(), key, reading.before, reading.rows()).await?;
         Ok(Found::of(reading.page(rows, subscription::Model::id, Subscription::show)?))
     }
 
@@ -215,25 +217,11 @@ impl Api {
     ) -> Result<Found<Subscription>, Error> {
         let access = caller.may(Scope::Write, **tenant_id).await?;
         let change = access.begin().await?;
-        let mut row = subscription::lock(&change.txn, access.id(), **subscription_id).await?.ok_or(Error::NotFound)?;
-        change.expect(row.version)?;
-        let before = Subscription::show(&row)?;
-        if !body.0.source_ids.is_undefined() {
-            row.source_ids = own_sources(&change.txn, access.id(), body.0.source_ids.take()).await?;
-        }
-        set(&mut row.event_types, body.0.event_types.map_value(patterns), "/event_types")?;
-        let origin = origin::patched(row.origin()?, body.0.origin, body.0.origin_wait_s)?;
-        (row.origin, row.origin_wait_s) = origin.columns();
-        if !body.0.filter.is_undefined() {
-            row.filter = body.0.filter.take().map(filter_column).transpose()?;
-        }
-        set_or(&mut row.enabled, body.0.enabled, true);
-        row.version += 1;
-        let row = subscription::save(&change.txn, row).await?;
-        let shown = Subscription::show(&row)?;
-        let done = Done::new("update", row.id(), Some(access.id())).before(&before).after(&shown);
-        let done = done.changes([Changed::Subscriptions(access.id())]);
-        change.commit(done, Found::of(shown).version(row.version)).await
+        let before = subscription::lock(&change.txn, access.id(), **subscription_id).await?.ok_or(Error::NotFound)?;
+        change.expect(before.version)?;
+        let mut row = before.clone();
+        row::patch(&change.txn, &mut row, body.0).await?;
+        write::update(&access, change, &before, row).await
     }
 
     /// Explain what would become of a request
@@ -277,41 +265,4 @@ impl Api {
         let done = Done::new("delete", row.id(), Some(access.id())).before(&Subscription::show(&row)?);
         change.commit(done.changes([Changed::Subscriptions(access.id())]).rings(), Gone::gone()).await
     }
-}
-
-/// A destination of the tenant, which nobody deletes until the transaction ends. Another tenant's reads like none.
-async fn own_destination(txn: &Transaction, tenant: TenantId, id: DestinationId) -> Result<DestinationId, Error> {
-    let found = destination::lock(txn, tenant, id).await?;
-    found.map(|row| row.id()).ok_or_else(|| Error::field("/destination_id", "there is no such destination"))
-}
-
-/// The column for these sources, if all are the tenant's. Another tenant's read like none.
-async fn own_sources(
-    txn: &Transaction,
-    tenant: TenantId,
-    ids: Option<Vec<Id<kind::Source>>>,
-) -> Result<Option<String>, Error> {
-    let Some(ids) = ids else { return Ok(None) };
-    let ids: Vec<SourceId> = ids.into_iter().map(|id| id.0).collect();
-    let own = source::existing(txn, tenant, &ids).await?;
-    let unknown = ids.iter().enumerate().filter(|(_, id)| !own.contains(id));
-    let troubles: Vec<_> =
-        unknown.map(|(place, _)| Trouble::field(format!("/source_ids/{place}"), "there is no such source")).collect();
-    if troubles.is_empty() { Ok(subscription::sources_column(Some(&ids))) } else { Err(Error::Invalid(troubles)) }
-}
-
-/// The column for this filter, or what is wrong in it, and where.
-fn filter_column(said: Filter) -> Result<String, Error> {
-    let read = filter::Filter::try_from(said.0);
-    let wrong =
-        |wrong: filter::NotAFilter| Error::field(format!("/filter{}", wrong.pointer), wrong.mistake.to_string());
-    read.map(|filter| subscription::filter_column(&filter)).map_err(wrong)
-}
-
-fn shown_filter(column: &str) -> Result<Filter, Error> {
-    serde_json::from_str(column).map(Filter).map_err(|error| Error::Fault(error.into()))
-}
-
-fn patterns(said: Vec<Text<Pattern>>) -> String {
-    subscription::patterns_column(&said.into_iter().map(|pattern| pattern.0).collect::<Vec<_>>())
 }

@@ -2,6 +2,7 @@
 
 use relay::id::{DestinationId, TenantId};
 use relay::keyring::{Keyring, OpenError};
+use relay::secret::{equal, fingerprint};
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -60,6 +61,13 @@ impl Auth {
             Self::Header { .. } => "header",
             Self::OAuth2(_) => "oauth2_client_credentials",
         }
+    }
+
+    /// Whether both say the same, in a time that tells nothing of what they say.
+    #[must_use]
+    pub fn is(&self, other: &Self) -> bool {
+        let said = |auth: &Self| fingerprint(auth.plain().unwrap_or_default().to_string().as_bytes());
+        self.kind() == other.kind() && equal(&said(self), &said(other))
     }
 
     /// What is sealed; None where there is no secret.
@@ -177,6 +185,15 @@ mod tests {
             assert_eq!((read.kind(), read.plain()), (auth.kind(), auth.plain()));
             assert!(!format!("{read:?} {row:?}").contains("canary"), "{read:?} {row:?}");
         }
+    }
+
+    #[test]
+    fn each_is_itself_and_no_other() {
+        let all = every_kind();
+        for (place, one) in all.iter().enumerate() {
+            assert!(all.iter().enumerate().all(|(other, auth)| one.is(auth) == (place == other)), "{one:?}");
+        }
+        assert!(!Auth::Bearer { token: "a".into() }.is(&Auth::Bearer { token: "b".into() }));
     }
 
     #[test]

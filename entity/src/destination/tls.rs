@@ -53,13 +53,16 @@ impl Model {
     }
 }
 
+/// The client certificate's private key, if there is one.
+pub fn open_tls_key(keyring: &Keyring, row: &Model) -> Result<Option<SecretString>, OpenError> {
+    let open = |sealed| keyring.open_text(sealed, &owner(row.tenant(), row.id()));
+    row.tls_key.as_deref().map(open).transpose()
+}
+
 /// What a destination asks of TLS; None if nothing.
 pub fn open_tls(keyring: &Keyring, row: &Model) -> Result<Option<ClientTls>, TlsUnusable> {
     let Tls { ca, client_certificate } = row.tls()?;
-    let key = match &row.tls_key {
-        Some(sealed) => Some(keyring.open_text(sealed, &owner(row.tenant(), row.id()))?),
-        None => None,
-    };
+    let key = open_tls_key(keyring, row)?;
     let identity = client_certificate.as_deref().zip(key.as_ref());
     if ca.is_none() && identity.is_none() {
         return Ok(None);

@@ -29,6 +29,7 @@ pub(super) fn row(tenant: TenantId) -> Model {
         verification: verification_column(&Verification::None {}),
         enabled: true,
         settings: settings_column(&Settings::default()),
+        key: None,
         version: 1,
         created_at: tenant.millis(),
     }

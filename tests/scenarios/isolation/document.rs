@@ -56,18 +56,23 @@ impl Operation {
     }
 
     fn places(&self) -> usize {
-        self.segments.iter().filter(|segment| *segment == "{}").count()
+        (0..self.segments.len()).filter(|index| self.is_id(*index)).count()
+    }
+
+    /// Whether an id stands there. A key is none: a tenant calls its own things as it likes.
+    fn is_id(&self, index: usize) -> bool {
+        self.segments[index] == "{}" && self.segments[index - 1] != "by-key"
     }
 
     fn filled<'a>(&self, ids_at: impl Fn(usize) -> &'a Ids) -> String {
         let mut place = 0;
         let mut filled: Vec<String> = Vec::new();
         for (index, segment) in self.segments.iter().enumerate() {
-            if segment == "{}" {
+            if self.is_id(index) {
                 filled.push(ids_at(place).named_by(&self.segments[index - 1]).to_owned());
                 place += 1;
             } else {
-                filled.push(segment.clone());
+                filled.push(segment.replace("{}", "a-key"));
             }
         }
         filled.join("/")

@@ -11,7 +11,7 @@ use super::super::check_username;
 use super::{header, to_come};
 use crate::auth::Access;
 use crate::error::Error;
-use crate::wire::{Secret, Time};
+use crate::wire::{Key, Secret, Text, Time};
 
 /// A credential to be made.
 #[derive(Debug, Union)]
@@ -35,6 +35,18 @@ pub enum NewCredential {
     External(NewExternalCredential),
 }
 
+/// What every credential can have.
+#[derive(Debug, Object)]
+pub struct NewCredentialFacts {
+    /// What the tenant calls it in `…/by-key/{key}`, unlike any other of its source; never changes. Not called `key`, which
+    /// is the secret itself of some kinds.
+    #[oai(nullable)]
+    pub by_key: Option<Text<Key>>,
+    /// When it ends, and what was issued to it; without it, never.
+    #[oai(nullable)]
+    pub expires_at: Option<Time>,
+}
+
 /// User name and password, in `Authorization: Basic` (RFC 7617).
 #[derive(Debug, Object)]
 pub struct NewBasicCredential {
@@ -43,17 +55,15 @@ pub struct NewBasicCredential {
     /// Without it, one is made and shown once.
     #[oai(nullable)]
     pub password: Option<Secret>,
-    /// When it ends; without it, never.
-    #[oai(nullable)]
-    pub expires_at: Option<Time>,
+    #[oai(flatten)]
+    pub facts: NewCredentialFacts,
 }
 
 /// A client that fetches tokens at `token_url` (RFC 6749, 4.4). Its id and secret are made here.
 #[derive(Debug, Object)]
 pub struct NewOauth2ClientCredential {
-    /// When it ends, and its tokens with it; without it, never.
-    #[oai(nullable)]
-    pub expires_at: Option<Time>,
+    #[oai(flatten)]
+    pub facts: NewCredentialFacts,
 }
 
 /// A key in a header.
@@ -65,9 +75,8 @@ pub struct NewApiKeyCredential {
     /// Without it, one is made and shown once.
     #[oai(nullable)]
     pub key: Option<Secret>,
-    /// When it ends; without it, never.
-    #[oai(nullable)]
-    pub expires_at: Option<Time>,
+    #[oai(flatten)]
+    pub facts: NewCredentialFacts,
 }
 
 /// A key in `Authorization: Bearer`.
@@ -76,9 +85,8 @@ pub struct NewBearerCredential {
     /// Without it, one is made and shown once.
     #[oai(nullable)]
     pub token: Option<Secret>,
-    /// When it ends; without it, never.
-    #[oai(nullable)]
-    pub expires_at: Option<Time>,
+    #[oai(flatten)]
+    pub facts: NewCredentialFacts,
 }
 
 /// A shared secret under which requests are signed.
@@ -86,9 +94,8 @@ pub struct NewBearerCredential {
 pub struct NewHmacCredential {
     /// As the provider shows it.
     pub secret: Secret,
-    /// When it ends; without it, never.
-    #[oai(nullable)]
-    pub expires_at: Option<Time>,
+    #[oai(flatten)]
+    pub facts: NewCredentialFacts,
 }
 
 /// A public key of the provider, which signs with the other half.
@@ -97,9 +104,8 @@ pub struct NewPublicKeyCredential {
     /// As the provider shows it.
     #[oai(validator(min_length = 1, max_length = 8192))]
     pub key: String,
-    /// When it ends; without it, never.
-    #[oai(nullable)]
-    pub expires_at: Option<Time>,
+    #[oai(flatten)]
+    pub facts: NewCredentialFacts,
 }
 
 /// A shared secret that stands in requests or handshakes.
@@ -108,9 +114,8 @@ pub struct NewVerifyTokenCredential {
     /// Without it, one is made and shown once.
     #[oai(nullable)]
     pub token: Option<Secret>,
-    /// When it ends; without it, never.
-    #[oai(nullable)]
-    pub expires_at: Option<Time>,
+    #[oai(flatten)]
+    pub facts: NewCredentialFacts,
 }
 
 /// An id that the provider gave, and that its signatures refer to.
@@ -119,9 +124,8 @@ pub struct NewExternalCredential {
     /// Shown as `external_id`.
     #[oai(validator(min_length = 1, max_length = 255))]
     pub id: String,
-    /// When it ends; without it, never.
-    #[oai(nullable)]
-    pub expires_at: Option<Time>,
+    #[oai(flatten)]
+    pub facts: NewCredentialFacts,
 }
 
 /// A credential whose secret is ready to be stored.
@@ -144,28 +148,43 @@ enum Kept {
 impl NewCredential {
     /// Checks what is asked for, and makes what was not given. Slow where a person chose the secret.
     pub(super) async fn prepare(self, access: &Access) -> Result<Prepared, Error> {
-        let expires_at = self.expires_at().map(|at| to_come(at, access.app().clock.now())).transpose()?;
-        let (kind, name, (kept, made)) = match self {
+        let kind = self.kind();
+        let expires_at = self.facts().expires_at.map(|at| to_come(at, access.app().clock.now())).transpose()?;
+        let (name, (kept, made)) = match self {
             Self::Basic(new) => {
                 check_username(&new.username, "/username")?;
-                (Kind::Basic, Some(new.username), hashed(access, new.password).await?)
+                (Some(new.username), hashed(access, new.password).await?)
             }
-            Self::Oauth2Client(_) => (Kind::Oauth2Client, None, hashed(access, None).await?),
+            Self::Oauth2Client(_) => (None, hashed(access, None).await?),
             Self::ApiKey(new) => {
                 let name = header::checked(&new.header)?;
                 check_given(new.key.as_ref(), "/key")?;
-                (Kind::ApiKey, Some(name), hashed(access, new.key).await?)
+                (Some(name), hashed(access, new.key).await?)
             }
             Self::Bearer(new) => {
                 check_given(new.token.as_ref(), "/token")?;
-                (Kind::Bearer, None, hashed(access, new.token).await?)
+                (None, hashed(access, new.token).await?)
             }
-            Self::Hmac(new) => (Kind::Hmac, None, (Kept::Sealed(new.secret.0), None)),
-            Self::PublicKey(new) => (Kind::PublicKey, None, (Kept::Plain(public_key(new.key)?), None)),
-            Self::VerifyToken(new) => (Kind::VerifyToken, None, sealed(new.token)),
-            Self::External(new) => (Kind::External, None, (Kept::Plain(new.id), None)),
+            Self::Hmac(new) => (None, (Kept::Sealed(new.secret.0), None)),
+            Self::PublicKey(new) => (None, (Kept::Plain(public_key(new.key)?), None)),
+            Self::VerifyToken(new) => (None, sealed(new.token)),
+            Self::External(new) => (None, (Kept::Plain(new.id), None)),
         };
         Ok(Prepared { kind, name, kept, expires_at, made })
+    }
+
+    /// What every kind has.
+    pub(super) fn facts(&self) -> &NewCredentialFacts {
+        match self {
+            Self::Basic(new) => &new.facts,
+            Self::Oauth2Client(new) => &new.facts,
+            Self::ApiKey(new) => &new.facts,
+            Self::Bearer(new) => &new.facts,
+            Self::Hmac(new) => &new.facts,
+            Self::PublicKey(new) => &new.facts,
+            Self::VerifyToken(new) => &new.facts,
+            Self::External(new) => &new.facts,
+        }
     }
 
     pub(super) fn kind(&self) -> Kind {
@@ -180,23 +199,10 @@ impl NewCredential {
             Self::External(_) => Kind::External,
         }
     }
-
-    fn expires_at(&self) -> Option<Time> {
-        match self {
-            Self::Basic(new) => new.expires_at,
-            Self::Oauth2Client(new) => new.expires_at,
-            Self::ApiKey(new) => new.expires_at,
-            Self::Bearer(new) => new.expires_at,
-            Self::Hmac(new) => new.expires_at,
-            Self::PublicKey(new) => new.expires_at,
-            Self::VerifyToken(new) => new.expires_at,
-            Self::External(new) => new.expires_at,
-        }
-    }
 }
 
 impl Prepared {
-    /// The row of a credential that is made `now`.
+    /// The row of a credential that is made `now`, and that nobody calls anything.
     pub(super) fn row(&self, keyring: &Keyring, owner: Owner, now: i64) -> credential::Model {
         credential::Model {
             tenant_id: owner.0.uuid(),
@@ -211,6 +217,7 @@ impl Prepared {
             },
             expires_at: self.expires_at,
             last_used_at: None,
+            key: None,
             created_at: now,
         }
     }

@@ -5,10 +5,11 @@ use poem_openapi::{Object, Union};
 use relay::id::kind;
 use secrecy::{ExposeSecret, SecretString};
 
+use super::super::keyed;
 use crate::app::App;
 use crate::error::Error;
 use crate::oauth;
-use crate::wire::{Id, Time, time};
+use crate::wire::{Id, Key, Text, Time, time};
 
 /// What a provider presents at a source, or signs with.
 #[derive(Debug, Clone, Union)]
@@ -36,6 +37,9 @@ pub enum Credential {
 #[derive(Debug, Clone, Object)]
 pub struct CredentialFacts {
     pub id: Id<kind::Credential>,
+    /// What the tenant calls it in `…/by-key/{key}`; never changes.
+    #[oai(nullable)]
+    pub by_key: Option<Text<Key>>,
     /// When it ends; null: never.
     #[oai(nullable)]
     pub expires_at: Option<Time>,
@@ -130,6 +134,7 @@ impl Credential {
         let unknown = || Error::Fault("the credential is of a kind of a newer version".into());
         let facts = CredentialFacts {
             id: row.id().into(),
+            by_key: keyed::shown(row.key.as_deref())?,
             expires_at: row.expires_at.map(time),
             last_used_at: row.last_used_at.map(time),
             created_at: time(row.created_at),

@@ -8,8 +8,10 @@ use poem_openapi::types::MaybeUndefined;
 use relay::egress::{ClientTls, TlsError, Url};
 use relay::header::{CustomName, Template};
 use relay::id::DestinationId;
+use relay::secret::equal;
+use secrecy::ExposeSecret;
 
-use super::super::{NAME, set, set_or, told};
+use super::super::{NAME, keyed, or_null, set, set_or, told};
 use super::auth::{self, NewAuth};
 use super::policy::{self, DestinationRate, Order, Retry};
 use super::signing::Signing;
@@ -17,11 +19,14 @@ use crate::app::App;
 use crate::auth::Access;
 use crate::error::Error;
 use crate::schema::join;
-use crate::wire::PrivateKey;
+use crate::wire::{Key, PrivateKey, Text};
 
 /// A destination to be made.
 #[derive(Debug, Object)]
 pub struct NewDestination {
+    /// What the tenant calls it, unlike any other of its destinations; never changes.
+    #[oai(nullable)]
+    pub key: Option<Text<Key>>,
     #[oai(validator(min_length = 1, max_length = 200))]
     pub name: String,
     /// https, and no private address unless the operator allows it.
@@ -121,12 +126,23 @@ pub(super) fn new(access: &Access, now: i64, body: NewDestination) -> Result<(de
         state: State::Active.to_string(),
         state_reason: None,
         state_since: now,
+        key: keyed::column(body.key),
         version: 1,
         created_at: now,
     };
     body.settings.write(app, &mut row)?;
     let signers = Signers::open(&app.keyring, &row)?;
     Ok((row, signers))
+}
+
+/// A destination as a PUT has it: what the body does not say is as in a new one. What is sealed stays as it is where it
+/// says the same, so that one which is so already is equal.
+pub(super) fn put(app: &App, row: &destination::Model, body: NewDestination) -> Result<destination::Model, Error> {
+    let mut wanted = row.clone();
+    wanted.name = body.name;
+    wanted.url = checked_url(app, &body.url)?;
+    body.settings.whole().write(app, &mut wanted)?;
+    Ok(wanted)
 }
 
 /// Writes what a PATCH names.
@@ -141,9 +157,7 @@ pub(super) fn patch(app: &App, row: &mut destination::Model, body: DestinationPa
             return Err(Error::field("/auth", SECRET_STAYS));
         }
     }
-    body.settings.write(app, row)?;
-    row.version += 1;
-    Ok(())
+    body.settings.write(app, row)
 }
 
 /// A secret that is never read back must not be read by sending it elsewhere.
@@ -162,17 +176,40 @@ fn checked_url(app: &App, url: &str) -> Result<String, Error> {
 }
 
 impl DestinationSettings {
+    /// What is not said is said to be as usual.
+    fn whole(self) -> Self {
+        Self {
+            auth: or_null(self.auth),
+            signing: or_null(self.signing),
+            headers: or_null(self.headers),
+            timeout_s: or_null(self.timeout_s),
+            retry: or_null(self.retry),
+            rate_limit: or_null(self.rate_limit),
+            max_in_flight: or_null(self.max_in_flight),
+            order: or_null(self.order),
+            tls: or_null(self.tls),
+            keep_responses: or_null(self.keep_responses),
+            operational: or_null(self.operational),
+        }
+    }
+
     /// Writes what was said; null brings back what is so unless said otherwise.
     fn write(self, app: &App, row: &mut destination::Model) -> Result<(), Error> {
         let (owner, mut settings) = ((row.tenant(), row.id()), row.settings()?);
         if let Some(said) = told(self.auth) {
-            (row.auth_kind, row.auth) = destination::sealed_auth(&app.keyring, owner, &auth::checked(app, said)?);
+            let auth = auth::checked(app, said)?;
+            let says_the_same = destination::open_auth(&app.keyring, row).is_ok_and(|present| present.is(&auth));
+            if !says_the_same {
+                (row.auth_kind, row.auth) = destination::sealed_auth(&app.keyring, owner, &auth);
+            }
         }
         if let Some(signing) = told(self.signing) {
-            settings.signing = signing.map(Into::into).unwrap_or_default();
-            let mut signers = Signers::open(&app.keyring, row)?;
-            signers.set_v1a(settings.signing.v1a);
-            row.signing_secrets = signers.sealed(&app.keyring, owner);
+            let before = std::mem::replace(&mut settings.signing, signing.map(Into::into).unwrap_or_default());
+            if before.v1a != settings.signing.v1a {
+                let mut signers = Signers::open(&app.keyring, row)?;
+                signers.set_v1a(settings.signing.v1a);
+                row.signing_secrets = signers.sealed(&app.keyring, owner);
+            }
         }
         if let Some(headers) = told(self.headers) {
             settings.headers = custom_headers(headers.unwrap_or_default())?;
@@ -232,7 +269,13 @@ fn write_tls(app: &App, row: &mut destination::Model, said: Option<NewTls>) -> R
         };
         Error::field(pointer, error.to_string())
     })?;
-    row.tls_key = client_key.map(|key| sealed_tls_key(&app.keyring, (row.tenant(), row.id()), &key.0));
+    let says_the_same = match (destination::open_tls_key(&app.keyring, row), &client_key) {
+        (Ok(Some(present)), Some(key)) => equal(present.expose_secret().as_bytes(), key.0.expose_secret().as_bytes()),
+        _ => false,
+    };
+    if !says_the_same {
+        row.tls_key = client_key.map(|key| sealed_tls_key(&app.keyring, (row.tenant(), row.id()), &key.0));
+    }
     row.tls = destination::tls_column(&destination::Tls { ca, client_certificate });
     Ok(())
 }

@@ -77,7 +77,7 @@ pub(super) async fn test(access: &Access, id: DestinationId, asked: Test) -> Res
 
 /// The provider's own, as it would come through the source, but of no source: nothing is subscribed to it.
 async fn sample(change: &Mutation<'_>, access: &Access, event_type: &str) -> Result<Option<NewEvent>, Error> {
-    let sources = source::page(&change.txn, access.id(), None, MOST_SOURCES).await?;
+    let sources = source::page(&change.txn, access.id(), None, None, MOST_SOURCES).await?;
     let knows = |row: &source::Model| preset::find(&row.provider).is_some_and(|it| it.event_type(event_type).is_some());
     let Some(row) = sources.iter().find(|row| knows(row)) else { return Ok(None) };
     let Some(source) = source::configured(&change.txn, access.id(), row.id()).await? else { return Ok(None) };
