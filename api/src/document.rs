@@ -162,7 +162,7 @@ mod tests {
     #[test]
     fn the_methods_of_a_path_are_found_by_its_template() {
         assert_eq!(methods_of("/v1/tenants"), ["GET", "POST", "HEAD"]);
-        assert_eq!(methods_of("/v1/tenants/x"), ["GET", "PATCH", "HEAD"]);
+        assert_eq!(methods_of("/v1/tenants/x"), ["DELETE", "GET", "PATCH", "HEAD"]);
         assert_eq!(methods_of("/docs"), ["GET", "HEAD"]);
         assert!(!fits("/v1/tenants/{t}", "/v1/tenants/"));
     }

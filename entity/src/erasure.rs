@@ -19,11 +19,12 @@ const SETTLED_MS: i64 = 10_000;
 const LAST_MS: i64 = (1 << 48) - 1;
 
 /// The smaller tables that hold a tenant's rows, each with its key, apart from those that are erased with something else.
-const TABLES: [(&str, &str); 12] = [
+const TABLES: [(&str, &str); 13] = [
     ("subscription", "id"),
     ("health", "destination_id"),
     ("replay", "id"),
     ("own_request", "key"),
+    ("own_request_day", "day"),
     ("rejection", "id"),
     ("rejection_total", "source_id"),
     ("access_token", "hash"),

@@ -6,6 +6,7 @@ use harness::answer::{items, text};
 use harness::bash::Bash;
 use harness::port::Port;
 use harness::program::Settings;
+use harness::relay::OPERATOR_KEY;
 use harness::{Database, Receiver, Relay, Tenant, Value, eventually, json, on_each_database, page, signature};
 
 on_each_database![
@@ -16,6 +17,7 @@ on_each_database![
     a_destination_is_set_up_as_printed,
     a_sender_of_ones_own_is_verified_as_printed,
     events_are_found_and_sent_again_as_printed,
+    a_set_up_is_administered_as_printed,
 ];
 
 /// A tenant that has followed a page to its end.
@@ -35,6 +37,7 @@ impl Reader {
         let settings = Settings::from([
             ("HOOKYARD", format!("http://{}", relay.apis[0].address())),
             ("KEY", text(&tenant.post("/api-keys", key).await.json(201), "key")),
+            ("OPERATOR", OPERATOR_KEY.to_owned()),
             ("TENANT", tenant.id.clone()),
             ("RECEIVER", receiver.to_owned()),
         ]);
@@ -177,4 +180,25 @@ async fn events_are_found_and_sent_again_as_printed(database: Database) {
     let receiver = Receiver::start().await;
     let reader = Reader::of("docs/recovery.md", &receiver.url(), database).await;
     assert_eq!(receiver.count(), 3, "{}", reader.said);
+}
+
+async fn a_set_up_is_administered_as_printed(database: Database) {
+    let receiver = Receiver::start().await;
+    let reader = Reader::of("docs/administration.md", &receiver.url(), database).await;
+
+    reader.arrives(&receiver, [("order.paid", false)]).await;
+    let said: Vec<_> = reader.said.lines().filter(|line| ["201", "200"].contains(line)).collect();
+    assert_eq!(said, ["201", "201", "201", "201", "200", "200", "200", "200", "200"], "{}", reader.said);
+    let refusals = ["precondition-failed", "limit-reached"];
+    assert!(
+        refusals.iter().all(|kind| reader.said.contains(&format!("urn:hookyard:problem:{kind}"))),
+        "{}",
+        reader.said
+    );
+    assert!(reader.said.contains("ratelimit-policy: \"key\";q=500;w=10, \"tenant\";q=2000;w=10"), "{}", reader.said);
+    assert!(reader.said.contains("\nfound in the audit log\n"), "{}", reader.said);
+    let destination = items(&reader.tenant.get("/destinations?key=risk").await.json(200));
+    assert_eq!((destination.len(), &destination[0]["timeout_s"]), (1, &json!(5)));
+    let ended = reader.credentials().await.iter().filter(|it| it["expires_at"].is_string()).count();
+    assert_eq!(ended, 0);
 }
