@@ -53,7 +53,7 @@ fn is_settled(row: &tenant::Model, now: i64) -> bool {
 /// Whether nothing was there any more.
 async fn erase(db: &Database, tenant: TenantId, now: i64) -> Result<bool, DbErr> {
     let mut erased = 0;
-    while let ids @ [_, ..] = destination::page(&db.read, tenant, None, STEP).await?.as_slice() {
+    while let ids @ [_, ..] = destination::page(&db.read, tenant, None, None, STEP).await?.as_slice() {
         let ids: Vec<DestinationId> = ids.iter().map(destination::Model::id).collect();
         end_destinations(db, tenant, &ids, now).await?;
         tenant::count_erased(&db.finish, tenant, ids.len() as u64).await?;
