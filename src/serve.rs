@@ -18,7 +18,7 @@ use relay::telemetry::TelemetrySettings;
 use secrecy::{ExposeSecret, SecretString};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
-use worker::{Worker, role_file};
+use worker::{Pulse, Worker, role_file};
 
 use crate::migrate;
 
@@ -83,7 +83,9 @@ pub(crate) async fn run(settings: Settings) -> Result<(), Error> {
         println!("operator key: {} (shown only now)", key.expose_secret());
     }
     let Stopped { now, end } = stopped;
-    tokio::spawn(operations::serve(ops, ready(&relay.opened, now.clone()), numbers, end.clone()));
+    let moves = relay.worker.pulse.clone();
+    let ready = relay.opened.readiness(now.clone(), move || moves.ready());
+    tokio::spawn(operations::serve(ops, ready, numbers, end.clone()));
     println!("ready");
     relay.run(now, end).await;
     Ok(())
@@ -123,6 +125,7 @@ impl Relay {
             wake: if opened.db.is_sqlite() { wake.clone() } else { Wake::default() },
             beside: Some(wake.clone()),
             role: role_file(url),
+            pulse: Pulse::new(opened.clock.clone()),
         };
         Ok(Self { api, new_operator_key, opened, worker, wake, retention })
     }
@@ -148,12 +151,4 @@ pub(crate) fn keyring(given: Option<&SecretString>, key_file: &Path, holds_seale
         None => key_file::read_or_make(key_file, holds_sealed)?,
     };
     Ok(Keyring::parse(text.expose_secret()).map_err(|error| process::bad_setting("HOOKYARD_MASTER_KEYS", error))?)
-}
-
-fn ready(opened: &Opened, stopping: CancellationToken) -> operations::Ready {
-    let opened = opened.clone();
-    Arc::new(move || {
-        let (opened, stopping) = (opened.clone(), stopping.clone());
-        Box::pin(async move { opened.ready(&stopping).await })
-    })
 }

@@ -9,9 +9,11 @@ use bytes::Bytes;
 use futures_util::FutureExt;
 use http_body_util::combinators::BoxBody;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
+use metrics::Counter;
 use poem::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use poem::{Endpoint, Request, Response, Route};
-use tracing::Instrument;
+use relay::numbers;
+use tracing::Instrument as _;
 
 mod query;
 
@@ -33,7 +35,13 @@ pub fn admin(app: &App, uses: &LastUsed) -> impl Endpoint<Output = Response> + u
         .at("/openapi.json", poem::get(docs::openapi))
         .at("/docs", poem::get(docs::docs))
         .at("/", poem::get(docs::home));
-    Admin { app: app.clone(), uses: uses.clone(), limiter: Limiter::default(), routes }
+    let answered = numbers::counters(
+        "hookyard_api_requests_total",
+        "Requests to the admin API, by the class of the answer's status",
+        "status",
+        ["2xx", "3xx", "4xx", "5xx"],
+    );
+    Admin { app: app.clone(), uses: uses.clone(), limiter: Limiter::default(), routes, answered }
 }
 
 /// A body must be there so soon.
@@ -46,6 +54,8 @@ struct Admin {
     uses: LastUsed,
     limiter: Limiter,
     routes: Route,
+    /// By the status's first digit, from 2 on.
+    answered: [Counter; 4],
 }
 
 impl Endpoint for Admin {
@@ -55,7 +65,9 @@ impl Endpoint for Admin {
         let facts = Arc::new(Facts::of(&request, self.app.clock.now()));
         // At this level, so that no filter takes the id from the lines that it lets through.
         let span = tracing::error_span!("request", request_id = facts.request_id);
-        Ok(self.answer(request, facts).instrument(span).await)
+        let response = self.answer(request, facts).instrument(span).await;
+        self.count(response.status());
+        Ok(response)
     }
 }
 
@@ -98,6 +110,11 @@ impl Admin {
         request.set_data(self.app.clone());
         request.set_data(identity);
         self.route(request).await
+    }
+
+    fn count(&self, status: StatusCode) {
+        let class = usize::from(status.as_u16() / 100);
+        class.checked_sub(2).and_then(|place| self.answered.get(place)).into_iter().for_each(|it| it.increment(1));
     }
 
     /// Whatever the database does, the caller hears something in time.

@@ -10,18 +10,20 @@ use entity::source::Configured;
 use poem::http::{HeaderMap, HeaderValue, Method, Uri};
 use poem::{Request, Response};
 use relay::handshake::Reply;
-use relay::id::{CredentialId, EventId, Id};
+use relay::id::{CredentialId, Id};
 use relay::inbound::Inbound;
 use relay::verification::{Failure, Keys, Presented, Remote};
-use tracing::Instrument;
+use tracing::Instrument as _;
 
 mod address;
 mod answer;
+mod arrival;
 mod body;
 mod credentials;
 pub(crate) mod event;
 mod flusher;
 mod notices;
+mod numbers;
 mod proof;
 mod quota;
 mod refusal;
@@ -34,10 +36,12 @@ pub mod target;
 pub use body::CAP as BODY_CAP;
 pub use flusher::Flusher;
 pub use notices::Notices;
+pub use numbers::Numbers;
 pub use quota::Quotas;
 pub use rejections::Rejections;
 pub use room::Room;
 
+use arrival::{Arrival, CameTo, Stored};
 use credentials::Unproven;
 use proof::Proof;
 use refusal::Refusal;
@@ -65,6 +69,7 @@ pub struct Ingest {
     pub remote: Remote,
     pub rejections: Rejections,
     pub notices: Notices,
+    pub numbers: Numbers,
 }
 
 /// A request that has a source.
@@ -78,7 +83,7 @@ struct Addressed {
 
 /// What a request that was let in came to.
 enum Taken {
-    Event(EventId),
+    Event(Stored),
     /// A provider tried the URL.
     Handshake(Reply),
     /// Somebody asked whether there is anything here.
@@ -93,25 +98,28 @@ impl Ingest {
     }
 
     /// Answers one request.
-    pub async fn answer(&self, request: Request) -> Response {
-        let id = Id::<Asked>::at(self.app.clock.now());
+    pub async fn answer(&self, mut request: Request) -> Response {
+        let arrival = Arrival::at(self.app.clock.now());
         // At this level, so that no filter takes the id from the lines that it lets through.
-        let span = tracing::error_span!("request", request_id = %id);
-        self.answer_as(request, id).instrument(span).await
-    }
-
-    async fn answer_as(&self, mut request: Request, id: Id<Asked>) -> Response {
-        let mut budget = Budget::default();
-        let mut response = match budget.spend(self.addressed(request.uri())).await {
-            Ok(addressed) => self.answer_at(&mut request, addressed, (id, budget)).await,
-            Err(refusal) => refused(&mut request, refusal, id).await,
-        };
+        let span = tracing::error_span!("request", request_id = %arrival.id);
+        let answered = self.answer_to(&mut request, arrival.id).instrument(span);
+        let (mut response, came_to) = answered.await;
+        self.numbers.count(came_to, arrival.began.elapsed());
         let headers = response.headers_mut();
-        if let Ok(value) = HeaderValue::try_from(id.to_string()) {
+        if let Ok(value) = HeaderValue::try_from(arrival.id.to_string()) {
             headers.insert("request-id", value);
         }
         answer::harmless(headers);
         response
+    }
+
+    /// The answer, and what the request came to.
+    async fn answer_to(&self, request: &mut Request, id: Id<Asked>) -> (Response, CameTo) {
+        let mut budget = Budget::default();
+        match budget.spend(self.addressed(request.uri())).await {
+            Ok(addressed) => self.answer_at(request, addressed, (id, budget)).await,
+            Err(refusal) => (refused(request, refusal, id).await, CameTo::Refused(refusal)),
+        }
     }
 
     async fn answer_at(
@@ -119,41 +127,42 @@ impl Ingest {
         request: &mut Request,
         addressed: Addressed,
         (id, budget): (Id<Asked>, Budget),
-    ) -> Response {
+    ) -> (Response, CameTo) {
         let source = Arc::clone(&addressed.source);
-        match self.take(request, addressed, budget).await {
-            Ok(Taken::Event(event)) => {
+        match self.take(request, addressed, (id, budget)).await {
+            Ok(Taken::Event(stored)) => {
                 if address::is_strange(&source, request) {
                     self.rejections.report(&source, request, self.app.clock.now());
                 }
-                count("accepted");
-                answer::accepted(source.settings.response.as_ref(), event)
+                (answer::accepted(source.settings.response.as_ref(), stored.known_as), CameTo::Stored(stored))
             }
-            Ok(Taken::Handshake(reply)) => {
-                count("handshake");
-                answer::handshake(reply)
-            }
-            Ok(Taken::Nothing) => Response::default(),
+            Ok(Taken::Handshake(reply)) => (answer::handshake(reply), CameTo::Handshake),
+            Ok(Taken::Nothing) => (Response::default(), CameTo::Nothing),
             Err(refusal) => {
                 let now = self.app.clock.now();
                 self.rejections.note(&source, request, refusal, now);
                 if refusal.concerns_the_tenant() {
                     self.notices.refused(&source, refusal.cause(), now);
                 }
-                refused(request, refusal, id).await
+                (refused(request, refusal, id).await, CameTo::Refused(refusal))
             }
         }
     }
 
     /// From the first look at the address to the commit. What costs little and refuses much comes first.
-    async fn take(&self, request: &mut Request, addressed: Addressed, mut budget: Budget) -> Result<Taken, Refusal> {
+    async fn take(
+        &self,
+        request: &mut Request,
+        addressed: Addressed,
+        (id, mut budget): (Id<Asked>, Budget),
+    ) -> Result<Taken, Refusal> {
         let source = &addressed.source;
         address::check(source, request)?;
         if request.method() == Method::HEAD {
             return Ok(Taken::Nothing);
         }
         self.quotas.take(source, (self.app.clock.boot(), self.app.clock.now()), &self.notices)?;
-        let keys = self.keys(source)?;
+        let keys = self.keys(source, id)?;
         if let Some(reply) = proof::unsigned_handshake(source, &inbound(request, &addressed.rest, &[]), &keys) {
             return reply.map(Taken::Handshake);
         }
@@ -176,7 +185,7 @@ impl Ingest {
             return reply.map(Taken::Handshake);
         }
         let source = budget.spend(self.still(request, &addressed, by)).await?;
-        budget.spend(self.store(request, &source, &inbound, body.clone())).await.map(Taken::Event)
+        budget.spend(self.store(request, &source, &inbound, body.clone())).await
     }
 
     /// The source as it is now, if that is not what was looked at: what was revoked while the body came, or while keys
@@ -216,9 +225,10 @@ impl Ingest {
     }
 
     /// The credentials with which signatures are checked.
-    fn keys(&self, source: &Configured) -> Result<Keys, Refusal> {
+    fn keys(&self, source: &Configured, id: Id<Asked>) -> Result<Keys, Refusal> {
         credential::keys(&source.credentials, &self.app.keyring, self.app.clock.now()).map_err(|error| {
-            tracing::error!(error = &error as &dyn std::error::Error, source = %source.source.id(), "a credential was not opened");
+            let (error, source) = (&error as &dyn std::error::Error, source.source.id());
+            tracing::error!(request_id = %id, error, source.id = %source, "a credential was not opened");
             Refusal::Fault
         })
     }
@@ -229,28 +239,17 @@ impl Ingest {
         source: &Configured,
         inbound: &Inbound<'_>,
         body: Bytes,
-    ) -> Result<EventId, Refusal> {
+    ) -> Result<Taken, Refusal> {
         let rules = self.app.configuration.subscriptions(source.source.tenant()).await.map_err(Refusal::away)?;
         let remote_address = address::of(request).map(|address| address.to_string());
         let event = event::of(source, &rules, inbound, body, self.app.clock.now());
-        self.flusher.store(NewEvent { remote_address, ..event }).await
+        let own = event.id;
+        let known_as = self.flusher.store(NewEvent { remote_address, ..event }).await?;
+        Ok(Taken::Event(Stored { own, known_as }))
     }
-}
-
-/// Begins all counters at nought, so that a scraper sees them before the first webhook.
-pub(crate) fn begin_counting() {
-    metrics::describe_counter!("hookyard_webhooks_total", "Requests of providers, by what they came to");
-    for outcome in Refusal::NAMES.into_iter().chain(["accepted", "handshake"]) {
-        metrics::counter!("hookyard_webhooks_total", "outcome" => outcome).increment(0);
-    }
-}
-
-fn count(outcome: &'static str) {
-    metrics::counter!("hookyard_webhooks_total", "outcome" => outcome).increment(1);
 }
 
 async fn refused(request: &mut Request, refusal: Refusal, id: Id<Asked>) -> Response {
-    count(refusal.name());
     match refusal {
         // Why it is one stands where it was found out, perhaps for many webhooks together.
         Refusal::Fault => tracing::error!("refused a webhook for a fault of ours"),

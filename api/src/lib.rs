@@ -116,7 +116,6 @@ impl Api {
     /// Serves until `stop`, then lets requests that run end.
     pub async fn serve(self, stop: CancellationToken) {
         let flusher = Flusher::start(&self.app.db, &self.app.clock, &self.app.wake);
-        ingest::begin_counting();
         oauth::begin_counting();
         relay::egress::begin_counting();
         let uses = LastUsed::default();
@@ -130,6 +129,7 @@ impl Api {
             remote: Remote::new(self.egress, self.app.clock.clone()),
             rejections: rejections.clone(),
             notices: notices.clone(),
+            numbers: ingest::Numbers::begin(),
         };
         let tokens = TokenServer::new(&self.app, &uses, Issuer::start(&self.app.db));
         let front = Front { ingest, tokens, admin: admin(&self.app, &uses) };

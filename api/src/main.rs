@@ -1,7 +1,6 @@
 //! `hookyard-api`: settings, telemetry, database, serve, drain.
 
 use std::process::ExitCode;
-use std::sync::Arc;
 
 use api::Api;
 use api::config::Settings;
@@ -12,7 +11,6 @@ use relay::operations;
 use relay::process::{self, Stopped};
 use secrecy::ExposeSecret;
 use tokio::net::TcpListener;
-use tokio_util::sync::CancellationToken;
 
 #[tokio::main]
 async fn main() -> ExitCode {
@@ -43,7 +41,8 @@ async fn run(settings: Settings) -> Result<(), Box<dyn std::error::Error + Send 
     println!("listening on {}", api.origin());
     println!("operations on http://{}", ops.local_addr()?);
     let Stopped { now, end } = stop;
-    tokio::spawn(operations::serve(ops, ready(&opened, now.clone()), numbers, end.clone()));
+    let ready = opened.readiness(now.clone(), || Ok(()));
+    tokio::spawn(operations::serve(ops, ready, numbers, end.clone()));
     tokio::spawn(housekeeping::run(opened.clone(), retention, end.clone()));
     if !opened.db.is_sqlite() {
         tokio::spawn(pending::pass_on(opened.db.clone(), wake, end.clone()));
@@ -52,12 +51,4 @@ async fn run(settings: Settings) -> Result<(), Box<dyn std::error::Error + Send 
     api.serve(now).await;
     end.cancel();
     Ok(())
-}
-
-fn ready(opened: &start::Opened, stopping: CancellationToken) -> operations::Ready {
-    let opened = opened.clone();
-    Arc::new(move || {
-        let (opened, stopping) = (opened.clone(), stopping.clone());
-        Box::pin(async move { opened.ready(&stopping).await })
-    })
 }

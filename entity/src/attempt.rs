@@ -65,6 +65,10 @@ pub enum Outcome {
 }
 
 impl Outcome {
+    /// In the order of their numbers.
+    pub const ALL: [Self; 6] =
+        [Self::Delivered, Self::Rejected, Self::TimedOut, Self::Unreachable, Self::Refused, Self::Unauthorized];
+
     /// As rows store it.
     #[must_use]
     pub fn number(self) -> i16 {

@@ -4,8 +4,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use metrics::{Gauge, Unit};
 use relay::clock::{Clock, boot_time};
 use relay::keyring::Keyring;
+use relay::numbers;
 use relay::retention::Retention;
 use tokio_util::sync::CancellationToken;
 
@@ -32,9 +34,13 @@ pub const CLOCK_TOLERANCE_MS: i64 = 5_000;
 /// How often SQLite's log is folded into its file: often enough that a commit which has to do it finds little left.
 const FOLD_EVERY: Duration = Duration::from_millis(500);
 
+const FAILURES: &str = "hookyard_housekeeping_failures_total";
+
 /// Runs until `stop`.
 pub async fn run(opened: Opened, retention: Retention, stop: CancellationToken) {
     let Opened { db, clock, keyring, configuration } = opened;
+    let off = begin_counting();
+    told(compare_clocks(&db, &clock, &off).await, "the clock was not compared");
     tokio::spawn(forget(db.clone(), clock.clone(), retention, stop.clone()));
     tokio::spawn(erase(db.clone(), clock.clone(), stop.clone()));
     tokio::spawn(watch(db.clone(), clock.clone(), stop.clone()));
@@ -57,7 +63,7 @@ pub async fn run(opened: Opened, retention: Retention, stop: CancellationToken) 
         away = polled.is_err();
         if !away && boot_time() >= clocked_at + CLOCK_EVERY {
             clocked_at = boot_time();
-            told(db.set_clock(&clock).await.map(drop), "the clock was not compared");
+            told(compare_clocks(&db, &clock, &off).await, "the clock was not compared");
         }
         let moved = clock.boot();
         if !away && cleaned_at.is_none_or(|at| moved.saturating_sub(at) >= CLEAN_EVERY) {
@@ -69,6 +75,19 @@ pub async fn run(opened: Opened, retention: Retention, stop: CancellationToken) 
             () = tokio::time::sleep(POLL) => {}
         }
     }
+}
+
+/// Gives how far the machine's clock is from the database's.
+fn begin_counting() -> Gauge {
+    numbers::counter(FAILURES, "What housekeeping could not do and tries again").increment(0);
+    let help = "How far the machine's clock is before the database's";
+    numbers::gauge("hookyard_clock_offset_seconds", Unit::Seconds, help)
+}
+
+async fn compare_clocks(db: &Database, clock: &Clock, off: &Gauge) -> Result<(), DbErr> {
+    let off_ms = db.set_clock(clock).await?;
+    off.set(Duration::from_millis(off_ms.unsigned_abs()).as_secs_f64() * if off_ms < 0 { -1.0 } else { 1.0 });
+    Ok(())
 }
 
 /// By itself, since a great deal may be old at once.
@@ -148,12 +167,14 @@ async fn clean(db: &Database, clock: &Clock) -> Result<(), DbErr> {
     };
     told(tokens.await, "expired access tokens were kept");
     told(sizes::tell(db).await, "the sizes of the tables were not read");
+    told(partition::tell(db, clock).await, "the days ahead were not counted");
     told(idempotency::forget(&db.finish, now).await, "expired idempotency keys were kept");
     change::forget(&db.finish, now - CHANGES_MS).await
 }
 
 fn told(result: Result<(), DbErr>, what: &str) {
     if let Err(error) = result {
+        metrics::counter!(FAILURES).increment(1);
         tracing::error!(error = &error as &dyn std::error::Error, "{what}");
     }
 }

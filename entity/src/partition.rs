@@ -1,7 +1,9 @@
 //! Day partitions on PostgreSQL, made ahead of time by every process alike. SQLite has none.
 
 use chrono::{DateTime, NaiveDate};
+use metrics::Unit;
 use relay::clock::Clock;
+use relay::numbers;
 use sea_orm::{ConnectionTrait, DbBackend, DbErr, Statement, TransactionTrait};
 
 use crate::Database;
@@ -43,6 +45,17 @@ pub async fn days_ahead(db: &Database, clock: &Clock) -> Result<i64, DbErr> {
     let values = [(today + 1).into(), (today + AHEAD).into()];
     let row = db.steady.query_one_raw(Statement::from_sql_and_values(DbBackend::Postgres, count, values)).await?;
     row.ok_or_else(|| DbErr::RecordNotFound("count".into()))?.try_get_by_index(0)
+}
+
+/// Says it to whoever scrapes; SQLite has no days.
+pub(crate) async fn tell(db: &Database, clock: &Clock) -> Result<(), DbErr> {
+    if db.is_sqlite() {
+        return Ok(());
+    }
+    let help = "Days after today whose partitions are there; below 2 nothing is ready";
+    let days = i32::try_from(days_ahead(db, clock).await?).unwrap_or(i32::MAX);
+    numbers::gauge("hookyard_partition_days_ahead", Unit::Count, help).set(days);
+    Ok(())
 }
 
 /// The days that a table has, as days since 1970.

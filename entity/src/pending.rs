@@ -234,8 +234,10 @@ pub async fn of_subscription(
     rows.iter().map(Due::read).collect()
 }
 
+mod backlog;
 mod heads;
 
+pub use backlog::{Backlog, backlog};
 pub use heads::{Head, heads, heads_of_lines};
 
 /// One row, if it is unfinished.

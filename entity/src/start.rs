@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use relay::clock::{Clock, wall};
 use relay::keyring::Keyring;
+use relay::operations::Ready;
 use tokio_util::sync::CancellationToken;
 
 use crate::configuration::Configuration;
@@ -32,8 +33,25 @@ pub struct Opened {
 }
 
 impl Opened {
+    /// Says whether this process can do its work; `besides` what concerns all, also what `besides` says.
+    #[must_use]
+    pub fn readiness(
+        &self,
+        stopping: CancellationToken,
+        besides: impl Fn() -> Result<(), String> + Clone + Send + Sync + 'static,
+    ) -> Ready {
+        let opened = self.clone();
+        Arc::new(move || {
+            let (opened, stopping, besides) = (opened.clone(), stopping.clone(), besides.clone());
+            Box::pin(async move {
+                opened.ready(&stopping).await?;
+                besides()
+            })
+        })
+    }
+
     /// Why this process cannot do its work now, if it cannot.
-    pub async fn ready(&self, stopping: &CancellationToken) -> Result<(), String> {
+    async fn ready(&self, stopping: &CancellationToken) -> Result<(), String> {
         if stopping.is_cancelled() {
             return Err("it is stopping".to_owned());
         }

@@ -10,6 +10,7 @@ pub mod id;
 pub mod inbound;
 pub mod json;
 pub mod keyring;
+pub mod numbers;
 pub mod operations;
 pub mod order;
 pub mod passed_on;

@@ -5,6 +5,7 @@ use reqwest::Method;
 use serde_json::Value;
 
 use crate::answer::Answer;
+use crate::metrics::Metrics;
 use crate::process::Process;
 
 /// Follows its process over restarts.
@@ -120,6 +121,11 @@ impl Client {
         let response = self.http.get(format!("http://{}{path}", self.process.operations())).send().await?;
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
         Ok(Answer { question, status, headers, body: response.bytes().await? })
+    }
+
+    /// All that the process counts.
+    pub async fn metrics(&self) -> Metrics {
+        Metrics::read(&self.operations("/metrics").await.is(200).text())
     }
 
     /// The sum of a counter over all its labels.

@@ -51,6 +51,7 @@ mod poison;
 mod preconditions;
 mod programs;
 mod rate_limits;
+mod readiness;
 mod readme;
 mod reference_libraries;
 mod replays;

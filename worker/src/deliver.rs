@@ -19,6 +19,7 @@ use relay::retry::GivenUp;
 use relay::stored;
 
 mod exchange;
+pub(crate) mod numbers;
 mod wanted;
 
 use crate::launch::{Launch, Launches};
@@ -28,6 +29,7 @@ use crate::outcome::{self, Judged, Next, Unanswered};
 use crate::schedule::breaker::Sign;
 use crate::schedule::{Ended, Start};
 use crate::token::Tokens;
+use numbers::{Numbers, PutOff};
 use wanted::is_judged;
 
 /// What every attempt of this process shares.
@@ -41,6 +43,7 @@ pub(crate) struct Sender {
     pub(crate) clock: Clock,
     pub(crate) opened: OpenedCache,
     pub(crate) tokens: Tokens,
+    pub(crate) numbers: Numbers,
 }
 
 /// Our own fault: nothing was sent, and it costs the destination no attempt.
@@ -52,6 +55,15 @@ enum Fault {
     OwnRequests(#[source] DbErr),
     #[error("destination {0} cannot be used")]
     Unopened(DestinationId, #[source] Unopened),
+}
+
+impl Fault {
+    const fn reason(&self) -> PutOff {
+        match self {
+            Self::Configuration(_) | Self::OwnRequests(_) => PutOff::Database,
+            Self::Unopened(..) => PutOff::Unusable,
+        }
+    }
 }
 
 /// Why nothing is sent.
@@ -93,7 +105,9 @@ impl Sender {
             Ok(errand) => self.send(&errand).await,
             Err(Unsent::Ended(ended)) => ended,
             Err(Unsent::Fault(fault)) => {
-                tracing::error!(error = &fault as &dyn std::error::Error, "an attempt was put off");
+                let (error, delivery) = (&fault as &dyn std::error::Error, start.due.id);
+                tracing::error!(error, delivery.id = %delivery, "an attempt was put off");
+                self.numbers.put_off(fault.reason());
                 match fault {
                     // Who tests wants to know now.
                     Fault::Unopened(..) if is_test(start) => {
@@ -154,10 +168,15 @@ impl Sender {
             self.complain(result);
             return Ended::Aborted;
         };
-        count(judged.outcome, 1);
-        tracing::debug!(outcome = name(judged.outcome), status = judged.status, "attempted");
+        let took = began.elapsed();
+        self.numbers.attempted(judged.outcome, took);
+        if judged.outcome == Outcome::Delivered {
+            self.numbers.delivered(&start.due, now);
+        }
+        let outcome = numbers::name(judged.outcome);
+        tracing::debug!(delivery.id = %start.due.id, outcome, status = judged.status, "attempted");
         let keep = judged.outcome != Outcome::Delivered || errand.opened.settings.keep_responses;
-        let log = log(start, (at, began.elapsed()), &judged, result.ok(), keep);
+        let log = log(start, (at, took), &judged, result.ok(), keep);
         follow(errand, &judged, log, now)
     }
 
@@ -165,12 +184,17 @@ impl Sender {
     fn complain(&self, result: Result<Response, Unanswered>) {
         match result {
             Err(Unanswered::Send(SendError::Exhausted)) => {
+                self.numbers.put_off(PutOff::Descriptors);
                 tracing::error!("out of file descriptors: raise the limit (LimitNOFILE)");
             }
             Err(Unanswered::Send(SendError::NoWayOut(why))) => {
+                self.numbers.put_off(PutOff::Proxy);
                 tracing::error!(why, "the proxy in HOOKYARD_EGRESS_PROXY does not work");
             }
-            _ => self.leases.hurry.notify_one(),
+            _ => {
+                self.numbers.put_off(PutOff::Fenced);
+                self.leases.hurry.notify_one();
+            }
         }
     }
 }
@@ -265,36 +289,6 @@ fn failed(reason: &str) -> Ended {
 /// The end of a delivery that was not sent this time.
 fn unsent(state: State, reason: &str) -> Ended {
     Ended::Finished { state, reason: Some(reason.into()), last: None, sign: Sign::None }
-}
-
-/// Begins all counters at nought, so that a scraper sees them before the first attempt.
-pub(crate) fn begin_counting() {
-    metrics::describe_counter!("hookyard_attempts_total", "Requests to destinations, by what they came to");
-    for outcome in [
-        Outcome::Delivered,
-        Outcome::Rejected,
-        Outcome::TimedOut,
-        Outcome::Unreachable,
-        Outcome::Refused,
-        Outcome::Unauthorized,
-    ] {
-        count(outcome, 0);
-    }
-}
-
-fn count(outcome: Outcome, more: u64) {
-    metrics::counter!("hookyard_attempts_total", "outcome" => name(outcome)).increment(more);
-}
-
-fn name(outcome: Outcome) -> &'static str {
-    match outcome {
-        Outcome::Delivered => "delivered",
-        Outcome::Rejected => "rejected",
-        Outcome::TimedOut => "timed_out",
-        Outcome::Unreachable => "unreachable",
-        Outcome::Refused => "refused",
-        Outcome::Unauthorized => "unauthorized",
-    }
 }
 
 /// Between 0 and 1, for the jitter.

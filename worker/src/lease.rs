@@ -13,6 +13,11 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::owner::Message;
+use crate::pulse::Pulse;
+
+mod numbers;
+
+use numbers::Numbers;
 
 /// Three renewals fit into a lease, so that one may fail.
 const RENEW_EVERY: Duration = Duration::from_secs(5);
@@ -108,6 +113,7 @@ pub(crate) struct Keeper {
     pub(crate) id: Uuid,
     pub(crate) leases: Arc<Leases>,
     pub(crate) owner: mpsc::UnboundedSender<Message>,
+    pub(crate) pulse: Pulse,
     /// The process ends: what is held is kept until it is handed over, and nothing is taken.
     pub(crate) stopping: CancellationToken,
 }
@@ -115,6 +121,7 @@ pub(crate) struct Keeper {
 impl Keeper {
     /// Runs until `stop`; then the owner hands the shards over.
     pub(crate) async fn run(self, stop: CancellationToken) {
+        let numbers = Numbers::begin();
         let mut connection = None;
         let mut renewed_at = None;
         let mut looked_at = Duration::ZERO;
@@ -124,15 +131,25 @@ impl Keeper {
             let is_unsynced = self.is_unsynced(renewed_at, now);
             let is_due = renewed_at.is_none_or(|at: Duration| now.saturating_sub(at) >= RENEW_EVERY);
             if is_due || is_unsynced || self.leases.is_short() {
-                match self.renew(&mut connection).await {
-                    Ok(live) => (renewed_at, workers) = (Some(now), live),
-                    Err(error) => tracing::error!(error = &error as &dyn std::error::Error, "leases were not renewed"),
+                match self.renew(&mut connection, &numbers).await {
+                    Ok(live) => {
+                        (renewed_at, workers) = (Some(now), live);
+                        numbers.renewed.increment(1);
+                        self.pulse.renewed();
+                    }
+                    Err(error) => {
+                        numbers.failed.increment(1);
+                        tracing::error!(error = &error as &dyn std::error::Error, "leases were not renewed");
+                    }
                 }
             }
             if now.saturating_sub(looked_at) >= LOOK_EVERY && !self.stopping.is_cancelled() {
                 looked_at = now;
                 self.look(workers).await;
             }
+            let held = self.leases.held().len();
+            numbers.held.set(u32::try_from(held).unwrap_or(u32::MAX));
+            self.pulse.holds(held);
             tokio::select! {
                 () = stop.cancelled() => {}
                 () = self.leases.hurry.notified() => renewed_at = None,
@@ -150,7 +167,7 @@ impl Keeper {
     }
 
     /// Rule S: durable, on a connection of its own. Returns how many workers live.
-    async fn renew(&self, connection: &mut Option<shard::Connection>) -> Result<i64, entity::DbErr> {
+    async fn renew(&self, connection: &mut Option<shard::Connection>, numbers: &Numbers) -> Result<i64, entity::DbErr> {
         // Rule A: read before the renewal is sent, so that the fence never lies behind the lease.
         let asked_at = self.clock.boot();
         let stamp = self.leases.stamp.load(Ordering::Acquire);
@@ -160,6 +177,7 @@ impl Keeper {
             if renewed.held.contains(lease) {
                 self.leases.extend(*lease, asked_at);
             } else {
+                numbers.lost.increment(1);
                 self.lose(*lease);
             }
         }

@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
+mod backlog;
 pub mod config;
 mod deliver;
 mod handed;
@@ -21,6 +22,7 @@ mod lease;
 mod opened;
 mod outcome;
 mod owner;
+mod pulse;
 mod reader;
 mod role;
 mod schedule;
@@ -28,6 +30,8 @@ mod token;
 mod wake;
 #[cfg(test)]
 mod written;
+
+pub use pulse::Pulse;
 
 /// What a worker needs of its process.
 pub struct Worker {
@@ -42,15 +46,18 @@ pub struct Worker {
     pub beside: Option<Wake>,
     /// On SQLite the file whose lock is the worker role; None on PostgreSQL, where leases decide alone.
     pub role: Option<std::path::PathBuf>,
+    /// Says whether its work moves.
+    pub pulse: Pulse,
 }
 
 impl Worker {
     /// Works until `stop`; then lets what is in flight end, writes what it came to, and hands its shards over.
     pub async fn run(self, stop: CancellationToken) {
-        deliver::begin_counting();
+        let numbers = (deliver::numbers::Numbers::begin(), owner::numbers::Numbers::begin());
         relay::egress::begin_counting();
         schedule::breaker::begin_counting();
         let Some(_role) = role::take(self.role.as_deref(), &stop).await else { return };
+        self.pulse.works();
         let id = relay::id::EventId::at(self.clock.now()).uuid();
         let leases = lease::Leases::new(self.clock.clone());
         let (outbox, inbox) = mpsc::unbounded_channel();
@@ -63,18 +70,21 @@ impl Worker {
             id,
             leases: Arc::clone(&leases),
             owner: outbox.clone(),
+            pulse: self.pulse.clone(),
             stopping: stop.clone(),
         };
         let keeping = tokio::spawn(keeper.run(stop_keeping.clone()));
+        let counting = backlog::count(self.db.clone(), self.clock.clone(), Arc::clone(&leases), stop.clone());
+        let counting = tokio::spawn(counting);
         let beside = self.beside.clone();
-        let owner = owner(self, id, leases, (outbox, inbox), tracker.clone());
+        let owner = owner(self, (id, leases), (outbox, inbox), tracker.clone(), numbers);
         if let Some(beside) = beside {
             beside.register(owner.hand());
         }
         owner.run(stop, news).await;
         stop_keeping.cancel();
         tracker.close();
-        let _ = tokio::join!(keeping, listener);
+        let _ = tokio::join!(keeping, listener, counting);
     }
 }
 
@@ -87,10 +97,10 @@ pub fn role_file(database_url: &str) -> Option<std::path::PathBuf> {
 
 fn owner(
     worker: Worker,
-    id: Uuid,
-    leases: Arc<lease::Leases>,
+    (id, leases): (Uuid, Arc<lease::Leases>),
     (outbox, inbox): (mpsc::UnboundedSender<owner::Message>, mpsc::UnboundedReceiver<owner::Message>),
     tracker: TaskTracker,
+    (of_attempts, numbers): (deliver::numbers::Numbers, owner::numbers::Numbers),
 ) -> owner::Owner {
     let sender = deliver::Sender {
         db: worker.db.clone(),
@@ -102,6 +112,7 @@ fn owner(
         clock: worker.clock.clone(),
         opened: opened::OpenedCache::default(),
         tokens: token::Tokens::new(worker.clock.clone()),
+        numbers: of_attempts,
     };
     owner::Owner {
         state: owner::State::new(worker.db.is_sqlite()),
@@ -111,6 +122,8 @@ fn owner(
         wake: worker.wake,
         leases,
         sender: Arc::new(sender),
+        numbers,
+        pulse: worker.pulse,
         inbox,
         outbox,
         tracker,

@@ -11,9 +11,8 @@ use relay::operations;
 use relay::process::{self, Stopped};
 use secrecy::ExposeSecret;
 use tokio::net::TcpListener;
-use tokio_util::sync::CancellationToken;
 use worker::config::Settings;
-use worker::{Worker, role_file};
+use worker::{Pulse, Worker, role_file};
 
 #[tokio::main]
 async fn main() -> ExitCode {
@@ -43,7 +42,10 @@ async fn run(settings: Settings) -> Result<(), Box<dyn std::error::Error + Send 
     let own = settings.public_url.as_ref().and_then(OwnAddress::of);
     let guard = Arc::new(Guard::new(&settings.egress, own.into_iter().collect()));
     let Stopped { now, end } = stop;
-    tokio::spawn(operations::serve(ops, ready(&opened, now.clone()), numbers, end.clone()));
+    let pulse = Pulse::new(opened.clock.clone());
+    let moves = pulse.clone();
+    let ready = opened.readiness(now.clone(), move || moves.ready());
+    tokio::spawn(operations::serve(ops, ready, numbers, end.clone()));
     tokio::spawn(housekeeping::run(opened.clone(), retention, end.clone()));
     let worker = Worker {
         db: opened.db,
@@ -54,17 +56,10 @@ async fn run(settings: Settings) -> Result<(), Box<dyn std::error::Error + Send 
         wake: Wake::default(),
         beside: None,
         role,
+        pulse,
     };
     println!("ready");
     worker.run(now).await;
     end.cancel();
     Ok(())
-}
-
-fn ready(opened: &start::Opened, stopping: CancellationToken) -> operations::Ready {
-    let opened = opened.clone();
-    Arc::new(move || {
-        let (opened, stopping) = (opened.clone(), stopping.clone());
-        Box::pin(async move { opened.ready(&stopping).await })
-    })
 }

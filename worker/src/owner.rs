@@ -26,6 +26,7 @@ use uuid::Uuid;
 use crate::deliver::Sender;
 use crate::handed::{Hand, Handed, Works};
 use crate::lease::Leases;
+use crate::pulse::Pulse;
 use crate::reader::{Page, Reader};
 use crate::schedule::asking::{Probe, Question};
 use crate::schedule::lanes::Wanted;
@@ -37,8 +38,10 @@ mod asking;
 mod commands;
 mod hand_over;
 mod health;
+pub(crate) mod numbers;
 mod reading;
 mod sending;
+mod telling;
 mod writing;
 
 /// What the owner hears.
@@ -119,6 +122,8 @@ pub(crate) struct Owner {
     pub(crate) wake: Wake,
     pub(crate) leases: Arc<Leases>,
     pub(crate) sender: Arc<Sender>,
+    pub(crate) numbers: numbers::Numbers,
+    pub(crate) pulse: Pulse,
     pub(crate) inbox: mpsc::UnboundedReceiver<Message>,
     pub(crate) outbox: mpsc::UnboundedSender<Message>,
     pub(crate) tracker: TaskTracker,
@@ -159,6 +164,10 @@ pub(crate) struct State {
     /// When a renewal was last asked for to forget by.
     hurried_at: Instant,
     discovered_at: Instant,
+    /// Whether anything is started or written; whether anything is written.
+    still: telling::Stillness,
+    unwritten_still: telling::Stillness,
+    told_at: Instant,
     stopping: bool,
 }
 
@@ -189,6 +198,9 @@ impl State {
             commanded_at: now,
             hurried_at: now,
             discovered_at: now,
+            still: telling::Stillness::default(),
+            unwritten_still: telling::Stillness::default(),
+            told_at: now,
             stopping: false,
         }
     }
@@ -327,6 +339,7 @@ impl Owner {
             self.state.schedule.retire_all();
             self.leases.held().into_iter().for_each(|lease| self.discover(lease));
         }
+        self.tell(now);
     }
 
     /// The shard is held from here on, and not a moment before its old memory is gone. It is read once it is known how its

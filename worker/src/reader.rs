@@ -88,6 +88,8 @@ pub(crate) struct Reader {
     delay: Duration,
     recent_at: Instant,
     all_at: Instant,
+    /// When a read of the tail began that left nothing behind.
+    caught_up_at: Instant,
 }
 
 impl Reader {
@@ -111,6 +113,16 @@ impl Reader {
             delay: SOON,
             recent_at: now,
             all_at: now,
+            caught_up_at: now,
+        }
+    }
+
+    /// How far the tail lies behind the present (milliseconds since 1970): for how long the oldest of what it has not read
+    /// may have been due.
+    pub(crate) fn lag(&self, now: Instant, present: i64) -> Duration {
+        match self.more.iter().map(|(_, at)| at.due_at).min() {
+            Some(read_to) => Duration::from_millis(u64::try_from(present.saturating_sub(read_to)).unwrap_or(0)),
+            None => now.saturating_duration_since(self.caught_up_at),
         }
     }
 
@@ -140,8 +152,12 @@ impl Reader {
 
     /// A shard was acquired: what is there is read from the beginning.
     pub(crate) fn restart(&mut self, shard: i16) {
+        let now = Instant::now();
+        if self.cursors.is_empty() {
+            self.caught_up_at = now;
+        }
         self.cursors.insert(shard, None);
-        self.look_at = Instant::now();
+        self.look_at = now;
     }
 
     pub(crate) fn forget(&mut self, shard: i16) {
@@ -296,6 +312,7 @@ impl Reader {
             Series::Tail if more.is_empty() => {
                 self.delay = if found_new { SOON } else { (self.delay * 2).min(LATE) };
                 self.look_at = if self.again { now.max(self.not_before) } else { now + self.delay };
+                self.caught_up_at = self.began_at;
             }
             Series::Tail => (self.look_at, self.more) = (now, more),
             Series::Recent => self.recent = more,

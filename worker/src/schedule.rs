@@ -30,6 +30,7 @@ mod round;
 #[cfg(test)]
 mod simulation;
 mod starting;
+mod survey;
 pub(crate) mod tickets;
 mod writing;
 

@@ -3,7 +3,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use entity::ingest::{Accepted, Ingested, NewEvent, ingest, is_stored};
 use entity::wake::{Begun, Wake};
@@ -13,6 +13,7 @@ use relay::id::EventId;
 use tokio::sync::{Mutex, Notify, OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
+use super::numbers::Commits;
 use super::refusal::Refusal;
 
 /// Events in one commit.
@@ -61,7 +62,8 @@ impl Flusher {
     pub fn start(db: &Database, clock: &Clock, wake: &Wake) -> Self {
         let (line, waiting) = mpsc::channel(LINE);
         let (waiting, help) = (Arc::new(Mutex::new(waiting)), Arc::new(Notify::new()));
-        let writer = || Writer { db: db.clone(), clock: clock.clone(), wake: wake.clone() };
+        let commits = Commits::begin();
+        let writer = || Writer { db: db.clone(), clock: clock.clone(), wake: wake.clone(), commits: commits.clone() };
         let ended = CancellationToken::new();
         if !db.is_sqlite() {
             tokio::spawn(writer().help(Arc::clone(&waiting), Arc::clone(&help), ended.clone()));
@@ -93,6 +95,7 @@ struct Writer {
     db: Database,
     clock: Clock,
     wake: Wake,
+    commits: Commits,
 }
 
 impl Writer {
@@ -143,7 +146,9 @@ impl Writer {
             let now = self.clock.now();
             let deliveries = events.iter_mut().flat_map(|event| &mut event.deliveries);
             deliveries.for_each(|delivery| delivery.due_at = delivery.due_at.max(now));
+            let began = Instant::now();
             let committed = self.try_commit(&events).await;
+            self.commits.ended(events.len(), began.elapsed(), committed.is_ok());
             let answers: Vec<Answer> = match &committed {
                 Ok((ingested, _)) => {
                     ingested.accepted.iter().zip(&events).map(|(accepted, event)| Ok(id_of(*accepted, event))).collect()

@@ -160,16 +160,21 @@ where
 const REFUSED: &str = "hookyard_connections_refused_total";
 
 pub(super) fn describe() {
-    metrics::describe_counter!(REFUSED, "Connections closed before their first request, by the reason");
+    let help = "Connections closed before their first request, by the reason";
+    let reasons = [Refusal::ProxyHeader, Refusal::TooMany, Refusal::TlsHandshake].map(Refusal::name);
+    relay::numbers::counters(REFUSED, help, "reason", reasons).iter().for_each(|counter| counter.increment(0));
 }
 
 impl Refusal {
-    fn count(self) {
-        let reason = match self {
+    fn name(self) -> &'static str {
+        match self {
             Self::ProxyHeader => "proxy_header",
             Self::TooMany => "too_many_of_one_client",
             Self::TlsHandshake => "tls_handshake",
-        };
-        metrics::counter!(REFUSED, "reason" => reason).increment(1);
+        }
+    }
+
+    fn count(self) {
+        metrics::counter!(REFUSED, "reason" => self.name()).increment(1);
     }
 }

@@ -14,6 +14,7 @@ use tokio_util::task::TaskTracker;
 
 use super::{BREATH, FETCH, FETCHES, LONGEST_BREATH, Message, Owner, fault};
 use crate::deliver::Sender;
+use crate::deliver::numbers::PutOff;
 use crate::schedule::{Ended, Start};
 
 impl Owner {
@@ -35,6 +36,9 @@ impl Owner {
     }
 
     pub(super) fn attempt(&mut self, starts: &[Start]) {
+        if !starts.is_empty() {
+            self.state.still.ends();
+        }
         for start in starts {
             *self.state.running.entry(start.due.shard).or_default() += 1;
             match self.state.works.take(start.due.event_id) {
@@ -140,6 +144,7 @@ async fn fetch_and_attempt(
         Err(error) => {
             fault(&error, "payloads were not read; their deliveries wait");
             for start in &chunk {
+                sender.numbers.put_off(PutOff::Database);
                 let _ = outbox.send(Message::Ended(*start, Ended::Aborted));
             }
             return;

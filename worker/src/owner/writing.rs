@@ -3,7 +3,7 @@
 use std::sync::atomic::Ordering;
 
 use entity::DbErr;
-use entity::finish::{self, Fate, Write};
+use entity::finish::{self, Change, Fate, Write};
 use tokio::time::Instant;
 
 use super::{BATCH, BREATH, DURABLE_EVERY, LINGER, Message, Owner, REMEMBERED, fault};
@@ -27,8 +27,12 @@ impl Owner {
         self.state.unwritten_since = None;
         let batch = self.state.schedule.writes(self.state.batch);
         let (db, outbox, owner, present) = (self.db.clone(), self.outbox.clone(), self.id, self.clock.now());
+        let took = self.numbers.batch_seconds.clone();
+        self.numbers.batch_rows.record(u32::try_from(batch.len()).unwrap_or(u32::MAX));
         self.tracker.spawn(async move {
+            let began = Instant::now();
             let fates = finish::write(&db, owner, &batch, present).await;
+            took.record(began.elapsed());
             let _ = outbox.send(Message::Written(batch, fates));
         });
     }
@@ -41,6 +45,15 @@ impl Owner {
         match fates {
             Ok(fates) => {
                 state.cannot_write = false;
+                if fates.iter().any(|fate| *fate != Fate::Fenced) {
+                    state.still.ends();
+                    state.unwritten_still.ends();
+                }
+                for (write, fate) in batch.iter().zip(&fates) {
+                    if let (Change::Finish { state, .. }, Fate::Done) = (&write.change, fate) {
+                        self.numbers.ended(*state);
+                    }
+                }
                 let done = batch.iter().zip(&fates).filter(|(_, fate)| **fate != Fate::Fenced);
                 done.filter_map(|(write, _)| write.command).for_each(|command| state.busy.ended(command));
                 let fenced = state.schedule.written(batch, &fates);
@@ -58,6 +71,7 @@ impl Owner {
             }
             Err(error) => {
                 fault(&error, "outcomes were not written and are kept");
+                self.numbers.batch_failures.increment(1);
                 if entity::database::is_away(&error) {
                     state.cannot_write = true;
                     state.not_before = Instant::now() + BREATH;

@@ -96,6 +96,11 @@ impl Breaker {
         }
     }
 
+    /// It is left alone, but for one that finds out whether it is well again.
+    pub(crate) fn is_open(&self) -> bool {
+        self.state != State::Closed
+    }
+
     /// When something may start; None: when the probe has ended.
     pub(crate) fn opens_at(&self) -> Option<Duration> {
         match self.state {

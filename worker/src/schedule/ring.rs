@@ -112,6 +112,11 @@ impl Ring {
         self.rounds[Class::First].is_empty() && self.first_at.is_none_or(|at| now >= at + LATELY)
     }
 
+    /// No destination can start anything.
+    pub(super) fn is_empty(&self) -> bool {
+        self.rounds.iter().all(Round::is_empty)
+    }
+
     pub(super) fn started(&mut self, tenant: TenantId, class: Class, now: Duration) {
         self.in_flight.add(tenant);
         self.held[class] += 1;
