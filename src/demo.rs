@@ -9,6 +9,7 @@ use relay::egress::EgressSettings;
 use relay::retention::RetentionSettings;
 use relay::secret::{self, KeyKind};
 use relay::telemetry::TelemetrySettings;
+use relay::trace::TraceSettings;
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
@@ -81,6 +82,7 @@ fn relay_settings(place: &Path, key: &SecretString, telemetry: TelemetrySettings
         egress: EgressSettings { allow: vec![loopback], http: true, ..EgressSettings::default() },
         retention: RetentionSettings::default(),
         telemetry,
+        trace: TraceSettings::default(),
     }
 }
 

@@ -15,6 +15,7 @@ use relay::operations;
 use relay::process::{self, Stopped};
 use relay::retention::{Retention, RetentionSettings};
 use relay::telemetry::TelemetrySettings;
+use relay::trace::{Exporting, TraceSettings, Tracer};
 use secrecy::{ExposeSecret, SecretString};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -60,6 +61,9 @@ pub(crate) struct Settings {
 
     #[command(flatten)]
     pub(crate) telemetry: TelemetrySettings,
+
+    #[command(flatten)]
+    pub(crate) trace: TraceSettings,
 }
 
 /// Where the keys lie that were not given.
@@ -100,6 +104,7 @@ pub(crate) struct Relay {
     worker: Worker,
     wake: Wake,
     retention: Retention,
+    exporting: Exporting,
 }
 
 impl Relay {
@@ -114,7 +119,8 @@ impl Relay {
         let opened = start::open(db.clone(), keyring).await?;
         let new_operator_key = operator_key::ensure(&opened, settings.http.operator_key.is_some()).await?;
         let wake = Wake::default();
-        let api = Api::bind(&settings.http, &settings.egress, &opened, retention, wake.clone()).await?;
+        let (tracer, exporting) = Tracer::start(&settings.trace, "hookyard")?;
+        let api = Api::bind(&settings.http, &settings.egress, &opened, (retention, wake.clone(), tracer.clone())).await?;
         let worker = Worker {
             db,
             configuration: Arc::clone(&opened.configuration),
@@ -126,8 +132,9 @@ impl Relay {
             beside: Some(wake.clone()),
             role: role_file(url),
             pulse: Pulse::new(opened.clock.clone()),
+            tracer,
         };
-        Ok(Self { api, new_operator_key, opened, worker, wake, retention })
+        Ok(Self { api, new_operator_key, opened, worker, wake, retention, exporting })
     }
 
     /// Works until `now`; then the api ends first, so that what it accepted last is still delivered or kept; `end` tells
@@ -140,6 +147,7 @@ impl Relay {
         }
         tokio::join!(self.api.serve(now.clone()), self.worker.run(now));
         end.cancel();
+        self.exporting.end().await;
         db.close().await;
     }
 }

@@ -12,6 +12,7 @@ use relay::keyring::Keyring;
 use relay::password::Verifier;
 use relay::quota::Quotas;
 use relay::retention::Retention;
+use relay::trace::Tracer;
 use tokio::sync::Semaphore;
 
 use crate::oauth::Tokens;
@@ -43,6 +44,8 @@ pub struct App {
     pub clock: Clock,
     /// Rings when something that is due was committed.
     pub wake: Wake,
+    /// Hears of each webhook.
+    pub tracer: Tracer,
     /// `HOOKYARD_PUBLIC_URL`, without a slash at its end.
     pub public_url: Arc<str>,
     /// SHA-256 of `HOOKYARD_OPERATOR_KEY`, where it was given: a key that no table holds.

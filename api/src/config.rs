@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use relay::egress::{EgressSettings, Url};
 use relay::retention::RetentionSettings;
 use relay::telemetry::TelemetrySettings;
+use relay::trace::TraceSettings;
 use secrecy::SecretString;
 
 use crate::server::TrustedProxies;
@@ -37,6 +38,9 @@ pub struct Settings {
 
     #[command(flatten)]
     pub telemetry: TelemetrySettings,
+
+    #[command(flatten)]
+    pub trace: TraceSettings,
 }
 
 /// How the API is reached; the same for `hookyard` and `hookyard-api`.

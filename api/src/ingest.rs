@@ -103,8 +103,9 @@ impl Ingest {
         // At this level, so that no filter takes the id from the lines that it lets through.
         let span = tracing::error_span!("request", request_id = %arrival.id);
         let answered = self.answer_to(&mut request, arrival.id).instrument(span);
-        let (mut response, came_to) = answered.await;
+        let (mut response, came_to, source) = answered.await;
         self.numbers.count(came_to, arrival.began.elapsed());
+        arrival.tell(&self.app.tracer, &request, source.as_deref(), (came_to, &response));
         let headers = response.headers_mut();
         if let Ok(value) = HeaderValue::try_from(arrival.id.to_string()) {
             headers.insert("request-id", value);
@@ -113,12 +114,16 @@ impl Ingest {
         response
     }
 
-    /// The answer, and what the request came to.
-    async fn answer_to(&self, request: &mut Request, id: Id<Asked>) -> (Response, CameTo) {
+    /// The answer, what the request came to, and its source, if it has one.
+    async fn answer_to(&self, request: &mut Request, id: Id<Asked>) -> (Response, CameTo, Option<Arc<Configured>>) {
         let mut budget = Budget::default();
         match budget.spend(self.addressed(request.uri())).await {
-            Ok(addressed) => self.answer_at(request, addressed, (id, budget)).await,
-            Err(refusal) => (refused(request, refusal, id).await, CameTo::Refused(refusal)),
+            Ok(addressed) => {
+                let source = Arc::clone(&addressed.source);
+                let (response, came_to) = self.answer_at(request, addressed, (id, budget)).await;
+                (response, came_to, Some(source))
+            }
+            Err(refusal) => (refused(request, refusal, id).await, CameTo::Refused(refusal), None),
         }
     }
 

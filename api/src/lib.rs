@@ -11,6 +11,7 @@ use relay::egress::{Egress, EgressSettings, Guard, OwnAddress, SystemLookup, Url
 use relay::password::Verifier;
 use relay::process::{BadSetting, bad_setting};
 use relay::retention::Retention;
+use relay::trace::Tracer;
 use relay::verification::Remote;
 use secrecy::ExposeSecret;
 use tokio::net::TcpListener;
@@ -66,8 +67,7 @@ impl Api {
         settings: &HttpSettings,
         egress: &EgressSettings,
         opened: &Opened,
-        retention: Retention,
-        wake: Wake,
+        (retention, wake, tracer): (Retention, Wake, Tracer),
     ) -> Result<Self, BadSetting> {
         let unusable = |error| bad_setting("HOOKYARD_LISTEN", error);
         let door = Door::open(&settings.listener).await?;
@@ -89,6 +89,7 @@ impl Api {
             retention,
             clock: opened.clock.clone(),
             wake,
+            tracer,
             public_url: public_url.into(),
             operator_key: settings
                 .operator_key

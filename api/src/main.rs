@@ -9,6 +9,7 @@ use entity::{Database, housekeeping, pending, start};
 use relay::keyring::Keyring;
 use relay::operations;
 use relay::process::{self, Stopped};
+use relay::trace::Tracer;
 use secrecy::ExposeSecret;
 use tokio::net::TcpListener;
 
@@ -32,9 +33,10 @@ async fn run(settings: Settings) -> Result<(), Box<dyn std::error::Error + Send 
     if let Some(pending) = migration::pending(&db.write).await? {
         return Err(pending.into());
     }
+    let (tracer, exporting) = Tracer::start(&settings.trace, "hookyard-api")?;
     let opened = start::open(db, keyring).await?;
     let wake = Wake::default();
-    let api = Api::bind(&settings.http, &settings.egress, &opened, retention, wake.clone()).await?;
+    let api = Api::bind(&settings.http, &settings.egress, &opened, (retention, wake.clone(), tracer)).await?;
     let ops = TcpListener::bind(settings.ops_listen)
         .await
         .map_err(|error| process::bad_setting("HOOKYARD_OPS_LISTEN", error))?;
@@ -50,5 +52,6 @@ async fn run(settings: Settings) -> Result<(), Box<dyn std::error::Error + Send 
     println!("ready");
     api.serve(now).await;
     end.cancel();
+    exporting.end().await;
     Ok(())
 }

@@ -7,6 +7,7 @@ use relay::header::{self, Said};
 use relay::id::{EventId, SubscriptionId};
 use relay::signature;
 use relay::stored::Headers;
+use relay::trace::{Sampling, Trace, TraceParent};
 use secrecy::{ExposeSecret, SecretString};
 
 mod passed_on;
@@ -23,8 +24,10 @@ pub struct Facts {
     pub attempt: u32,
     /// Milliseconds since 1970; the signature says the second.
     pub now: i64,
-    /// Eight random bytes: this attempt's place in its trace.
-    pub span: [u8; 8],
+    /// This attempt's place in its trace: any number but nought.
+    pub span: u64,
+    /// Which traces are recorded: the destination hears whether this one is.
+    pub sampling: Sampling,
     /// Which of the provider's headers go along.
     pub passed_on: Vec<String>,
 }
@@ -37,7 +40,7 @@ pub fn headers(work: &Work, facts: &Facts, opened: &Opened, token: Option<&Secre
     let mut headers = passed_on::passed_on(&stored, &facts.passed_on, opened.settings.signing);
     let event = facts.event.to_string();
     add_custom(&mut headers, work, &event, opened);
-    add_own(&mut headers, work, facts, traceparent(&stored, &id_of(facts.event), facts.span));
+    add_own(&mut headers, work, facts, traceparent(&stored, facts));
     sign(&mut headers, &work.body, (&event, facts.now), opened);
     set(&mut headers, "webhook-id", event);
     headers.insert(USER_AGENT, HeaderValue::from_static(concat!("Hookyard/", env!("CARGO_PKG_VERSION"))));
@@ -133,26 +136,9 @@ fn authenticate(headers: &mut HeaderMap, auth: &Auth, token: Option<&SecretStrin
 }
 
 /// The provider's trace goes on; where there is none, the event's id is one.
-fn traceparent(stored: &Headers, event: &str, span: [u8; 8]) -> String {
-    let provider = stored.one("traceparent").and_then(|value| String::from_utf8(value).ok());
-    let trace = provider.as_deref().and_then(trace_id).unwrap_or(event);
-    format!("00-{trace}-{:016x}-01", u64::from_be_bytes(span).max(1))
-}
-
-/// The trace id of a well-formed `traceparent` of version 00.
-fn trace_id(value: &str) -> Option<&str> {
-    let mut parts = value.split('-');
-    let (version, trace, span, flags) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
-    let is_hex = |text: &str, length| {
-        text.len() == length && text.bytes().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte))
-    };
-    let is_whole =
-        version == "00" && parts.next().is_none() && is_hex(trace, 32) && is_hex(span, 16) && is_hex(flags, 2);
-    (is_whole && trace.bytes().any(|byte| byte != b'0')).then_some(trace)
-}
-
-fn id_of(event: EventId) -> String {
-    format!("{:032x}", event.uuid().as_u128())
+fn traceparent(stored: &Headers, facts: &Facts) -> String {
+    let trace = Trace::of_stored(facts.event, stored);
+    TraceParent { trace: trace.id, span: facts.span, sampled: facts.sampling.flag(&trace) }.to_string()
 }
 
 #[cfg(test)]
@@ -178,7 +164,8 @@ mod tests {
     }
 
     fn facts(now: i64) -> Facts {
-        Facts { event: EventId::at(1), subscription: None, attempt: 2, now, span: [1; 8], passed_on: Vec::new() }
+        let (event, sampling) = (EventId::at(1), Sampling::Off);
+        Facts { event, subscription: None, attempt: 2, now, span: 7, sampling, passed_on: Vec::new() }
     }
 
     fn opened(auth: Auth, settings: Settings) -> Opened {
@@ -303,13 +290,17 @@ mod tests {
     }
 
     #[test]
-    fn a_providers_trace_goes_on() {
-        let given = r#"[["traceparent","00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"]]"#;
-        assert_eq!(
-            traceparent(&Headers::read(given), "e", [0, 0, 0, 0, 0, 0, 0, 7]),
-            "00-0af7651916cd43dd8448eb211c80319c-0000000000000007-01"
-        );
-        let broken = r#"[["traceparent","00-0AF-1-01"]]"#;
-        assert!(traceparent(&Headers::read(broken), "e", [0; 8]).starts_with("00-e-"));
+    fn a_providers_trace_goes_on_with_a_span_of_the_attempts() {
+        let given =
+            |flags| format!(r#"[["traceparent","00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-{flags}"]]"#);
+        for flags in ["00", "01"] {
+            assert_eq!(
+                traceparent(&Headers::read(&given(flags)), &facts(0)),
+                format!("00-0af7651916cd43dd8448eb211c80319c-0000000000000007-{flags}")
+            );
+        }
+        let (broken, facts) = (r#"[["traceparent","00-0AF-1-01"]]"#, facts(0));
+        let expected = format!("00-{}-0000000000000007-01", facts.event.uuid().simple());
+        assert_eq!(traceparent(&Headers::read(broken), &facts), expected);
     }
 }

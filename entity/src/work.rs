@@ -12,6 +12,7 @@ use uuid::Uuid;
 
 use crate::Database;
 use crate::ingest::NewEvent;
+use crate::source::built_in;
 
 /// Relays beyond which an event is taken for one that runs in a circle.
 const MOST_HOPS: i16 = 3;
@@ -52,6 +53,12 @@ impl Work {
             headers: event.headers,
             body: event.body,
         })
+    }
+
+    /// Whether a provider's request brought it to this tenant: no test, and nothing that the relay says itself.
+    #[must_use]
+    pub fn was_received(&self, tenant: TenantId) -> bool {
+        !self.test && self.source_id.is_some_and(|source| !built_in::is(tenant, source))
     }
 
     /// Whether it went through so many relays that it is sent nowhere.

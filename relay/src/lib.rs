@@ -27,6 +27,7 @@ pub mod settings;
 pub mod signature;
 pub mod stored;
 pub mod telemetry;
+pub mod trace;
 pub mod verification;
 
 /// An event is some hundred small allocations on several threads, which the machine's own allocator makes a sixth of its

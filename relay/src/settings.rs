@@ -29,6 +29,9 @@ const KNOWN: &[&str] = &[
     "HOOKYARD_RETENTION_METADATA",
     "HOOKYARD_LOG",
     "HOOKYARD_LOG_FORMAT",
+    "HOOKYARD_OTLP_ENDPOINT",
+    "HOOKYARD_OTLP_HEADERS",
+    "HOOKYARD_TRACE_RATIO",
     #[cfg(feature = "test-support")]
     "HOOKYARD_TEST_CLOCK",
     #[cfg(feature = "test-support")]

@@ -67,6 +67,7 @@ mod simulate;
 mod takeover;
 mod tenants;
 mod tls;
+mod traces;
 mod vectors;
 mod workers;
 mod zoo;

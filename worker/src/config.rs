@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use relay::egress::EgressSettings;
 use relay::retention::RetentionSettings;
 use relay::telemetry::TelemetrySettings;
+use relay::trace::TraceSettings;
 use secrecy::SecretString;
 
 /// Delivers events to destinations
@@ -35,4 +36,7 @@ pub struct Settings {
 
     #[command(flatten)]
     pub telemetry: TelemetrySettings,
+
+    #[command(flatten)]
+    pub trace: TraceSettings,
 }

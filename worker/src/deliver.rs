@@ -17,9 +17,11 @@ use relay::id::DestinationId;
 use relay::keyring::Keyring;
 use relay::retry::GivenUp;
 use relay::stored;
+use relay::trace::Tracer;
 
 mod exchange;
 pub(crate) mod numbers;
+mod span;
 mod wanted;
 
 use crate::launch::{Launch, Launches};
@@ -44,6 +46,7 @@ pub(crate) struct Sender {
     pub(crate) opened: OpenedCache,
     pub(crate) tokens: Tokens,
     pub(crate) numbers: Numbers,
+    pub(crate) tracer: Tracer,
 }
 
 /// Our own fault: nothing was sent, and it costs the destination no attempt.
@@ -96,6 +99,8 @@ struct Errand<'a> {
     opened: Arc<Opened>,
     /// Which of the provider's headers go along.
     passed_on: Vec<String>,
+    /// Its place in the trace: any number but nought.
+    span: u64,
 }
 
 impl Sender {
@@ -145,7 +150,8 @@ impl Sender {
         let opened = self.opened.of(&self.keyring, &destination);
         let opened = opened.map_err(|error| Fault::Unopened(due.destination_id, error))?;
         let passed_on = self.passed_on(due, work).await?;
-        Ok(Errand { start, launch, work, destination, opened, passed_on })
+        let span = u64::from_be_bytes(relay::random::bytes()).max(1);
+        Ok(Errand { start, launch, work, destination, opened, passed_on, span })
     }
 
     /// Which of the provider's headers go along; none once the source is gone.
@@ -173,6 +179,7 @@ impl Sender {
         if judged.outcome == Outcome::Delivered {
             self.numbers.delivered(&start.due, now);
         }
+        self.tell(errand, &judged, (at, took));
         let outcome = numbers::name(judged.outcome);
         tracing::debug!(delivery.id = %start.due.id, outcome, status = judged.status, "attempted");
         let keep = judged.outcome != Outcome::Delivered || errand.opened.settings.keep_responses;

@@ -8,6 +8,7 @@ use entity::wake::Wake;
 use relay::clock::Clock;
 use relay::egress::Egress;
 use relay::keyring::Keyring;
+use relay::trace::Tracer;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -48,6 +49,8 @@ pub struct Worker {
     pub role: Option<std::path::PathBuf>,
     /// Says whether its work moves.
     pub pulse: Pulse,
+    /// Hears of each attempt.
+    pub tracer: Tracer,
 }
 
 impl Worker {
@@ -113,6 +116,7 @@ fn owner(
         opened: opened::OpenedCache::default(),
         tokens: token::Tokens::new(worker.clock.clone()),
         numbers: of_attempts,
+        tracer: worker.tracer,
     };
     owner::Owner {
         state: owner::State::new(worker.db.is_sqlite()),

@@ -9,6 +9,7 @@ use relay::egress::{Egress, Guard, OwnAddress, SystemLookup};
 use relay::keyring::Keyring;
 use relay::operations;
 use relay::process::{self, Stopped};
+use relay::trace::Tracer;
 use secrecy::ExposeSecret;
 use tokio::net::TcpListener;
 use worker::config::Settings;
@@ -34,6 +35,7 @@ async fn run(settings: Settings) -> Result<(), Box<dyn std::error::Error + Send 
         return Err(pending.into());
     }
     let role = role_file(url);
+    let (tracer, exporting) = Tracer::start(&settings.trace, "hookyard-worker")?;
     let opened = start::open(db, keyring).await?;
     let ops = TcpListener::bind(settings.ops_listen)
         .await
@@ -57,9 +59,11 @@ async fn run(settings: Settings) -> Result<(), Box<dyn std::error::Error + Send 
         beside: None,
         role,
         pulse,
+        tracer,
     };
     println!("ready");
     worker.run(now).await;
     end.cancel();
+    exporting.end().await;
     Ok(())
 }

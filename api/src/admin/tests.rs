@@ -72,6 +72,7 @@ impl World {
             retention: relay::retention::Retention::default(),
             clock,
             wake: Wake::default(),
+            tracer: relay::trace::Tracer::default(),
             public_url: "https://hooks.example".into(),
             operator_key: Some(fingerprint(OPERATOR.as_bytes())),
         };

@@ -1,8 +1,11 @@
-//! A request at the front door, from its first byte to what is counted of it.
+//! A request at the front door, from its first byte to what is counted and told of it.
 
 use std::time::Instant;
 
+use entity::source::Configured;
+use poem::{Request, Response};
 use relay::id::{EventId, Id};
+use relay::trace::{self, HEADER, Kind, Span, Trace, TraceParent, Tracer};
 
 use super::refusal::Refusal;
 use crate::request::Asked;
@@ -11,6 +14,8 @@ use crate::request::Asked;
 #[derive(Debug)]
 pub(super) struct Arrival {
     pub(super) id: Id<Asked>,
+    /// Milliseconds since 1970.
+    at: i64,
     pub(super) began: Instant,
 }
 
@@ -39,8 +44,65 @@ impl Stored {
     }
 }
 
+impl CameTo {
+    /// As metrics and spans have it.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Stored(stored) if stored.is_repeat() => "duplicate",
+            Self::Stored(_) => "accepted",
+            Self::Handshake => "handshake",
+            Self::Nothing => "nothing",
+            Self::Refused(refusal) => refusal.name(),
+        }
+    }
+}
+
 impl Arrival {
     pub(super) fn at(now: i64) -> Self {
-        Self { id: Id::at(now), began: Instant::now() }
+        Self { id: Id::at(now), at: now, began: Instant::now() }
+    }
+
+    /// Tells the operator's collector. What there is no event of has a span of its own all the same.
+    pub(super) fn tell(
+        &self,
+        tracer: &Tracer,
+        request: &Request,
+        source: Option<&Configured>,
+        (came_to, response): (CameTo, &Response),
+    ) {
+        if !tracer.is_on() {
+            return;
+        }
+        let (own, known_as) = match came_to {
+            CameTo::Stored(stored) => (stored.own, Some(stored.known_as)),
+            CameTo::Handshake | CameTo::Nothing | CameTo::Refused(_) => (EventId::at(self.at), None),
+        };
+        let headers = request.headers().get_all(HEADER);
+        let trace = Trace::of(own, TraceParent::of(headers.iter().map(poem::http::HeaderValue::as_bytes)));
+        tracer.tell(&trace, || {
+            let status = response.status();
+            let mut attributes = vec![
+                ("hookyard.outcome", came_to.name().into()),
+                ("hookyard.request.id", self.id.to_string().into()),
+                ("http.request.method", request.method().as_str().into()),
+                ("http.response.status_code", i64::from(status.as_u16()).into()),
+            ];
+            if let Some(source) = source {
+                attributes.push(("hookyard.tenant.id", source.source.tenant().to_string().into()));
+                attributes.push(("hookyard.source.id", source.source.id().to_string().into()));
+            }
+            attributes.extend(known_as.map(|event| ("hookyard.event.id", event.to_string().into())));
+            Span {
+                trace: trace.id,
+                id: trace::arrival(own),
+                parent: trace.provider.map(|provider| provider.span),
+                kind: Kind::Server,
+                name: "webhook",
+                began_at: self.at,
+                took: self.began.elapsed(),
+                attributes,
+                error: status.is_server_error().then(|| came_to.name().to_owned()),
+            }
+        });
     }
 }

@@ -286,7 +286,7 @@ fn is_of_the_tunnel(error: &(dyn Error + 'static)) -> bool {
 }
 
 /// The innermost cause says what happened; what wraps it only says where.
-fn story(error: &(dyn Error + 'static)) -> String {
+pub(super) fn story(error: &(dyn Error + 'static)) -> String {
     causes(error).last().map_or_else(|| error.to_string(), ToString::to_string)
 }
 

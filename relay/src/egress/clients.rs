@@ -63,8 +63,7 @@ struct Pair {
 
 impl Clients {
     pub(super) fn open(guard: Arc<Guard>, lookup: Arc<dyn Lookup>, proxy: Option<Proxy>) -> reqwest::Result<Self> {
-        // Fails if a provider was installed before, which then is the one to use.
-        let _installed_before = rustls::crypto::ring::default_provider().install_default();
+        install_cryptography();
         let is_direct = proxy.is_none();
         let way = match proxy {
             Some(proxy) => Way::Tunnel(proxy),
@@ -149,6 +148,18 @@ impl Pair {
         let client = |kept| builder(kept)?.build().or_else(|error| without_roots(builder(kept)?, &error));
         Ok(Self { keeping: client(MAX_IDLE)?, closing: client(0)? })
     }
+}
+
+/// A client that is no destination's: without a guard and without a proxy.
+pub(super) fn plain() -> reqwest::Result<Client> {
+    install_cryptography();
+    let builder = || builder().no_proxy();
+    builder().build().or_else(|error| without_roots(builder(), &error))
+}
+
+fn install_cryptography() {
+    // Fails if a provider was installed before, which then is the one to use.
+    let _installed_before = rustls::crypto::ring::default_provider().install_default();
 }
 
 /// A machine without root certificates (or `SSL_CERT_FILE`): plain http and everything else still work, and each https

@@ -56,7 +56,8 @@ impl Sender {
             subscription: due.subscription_id,
             attempt: number(errand.start),
             now: self.clock.now(),
-            span: relay::random::bytes(),
+            span: errand.span,
+            sampling: self.tracer.sampling(),
             passed_on: errand.passed_on.clone(),
         };
         let launch = Arc::clone(&errand.launch);

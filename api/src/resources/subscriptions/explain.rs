@@ -273,7 +273,8 @@ impl Explainer<'_> {
             subscription: Some(rule.id),
             attempt: 1,
             now: self.now,
-            span: relay::secret::random_bytes(),
+            span: u64::from_be_bytes(relay::secret::random_bytes()).max(1),
+            sampling: self.access.app().tracer.sampling(),
             passed_on: self.passed_on().await?,
         };
         // What a token endpoint would give.
