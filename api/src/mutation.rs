@@ -97,7 +97,8 @@ impl Mutation<'_> {
             && let Err(error) = app.configuration.poll().await
         {
             // It is committed, and holds within a second as everywhere else.
-            tracing::warn!(error = &error as &dyn std::error::Error, "reading one's own change");
+            let (request_id, error) = (&self.caller.facts.request_id, &error as &dyn std::error::Error);
+            tracing::warn!(request_id, error, "reading one's own change");
         }
         if done.rings {
             app.wake.ring();

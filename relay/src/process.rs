@@ -74,15 +74,10 @@ pub fn stop_on_signals() -> std::io::Result<Stopped> {
     Ok(stopped)
 }
 
-/// Prints an error with its causes, for people; success prints nothing.
+/// Says an error with its causes; success says nothing.
 #[must_use]
 pub fn exit_code(result: Result<(), Box<dyn Error + Send + Sync>>) -> ExitCode {
     let Err(error) = result else { return ExitCode::SUCCESS };
-    eprintln!("error: {error}");
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        eprintln!("  because: {error}");
-        cause = error.source();
-    }
+    crate::telemetry::lament(error.as_ref());
     ExitCode::FAILURE
 }

@@ -1,9 +1,12 @@
 //! Reading the settings of a process: from the environment or from flags, and whatever is wrong names itself.
 
+use std::io::IsTerminal as _;
 use std::process::exit;
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Command, Error, Parser};
+
+use crate::telemetry::lament_settings;
 
 /// What all settings begin with; a name of this kind that nobody knows is a mistake and no decoration.
 const PREFIX: &str = "HOOKYARD_";
@@ -44,18 +47,26 @@ pub fn read<T: Parser>() -> T {
     if let Some(name) =
         std::env::vars_os().filter_map(|(name, _)| name.into_string().ok()).find(|name| is_unknown(name))
     {
-        eprintln!("error: there is no setting {name}; `--help` lists them");
+        lament_settings(&format!("error: there is no setting {name}; `--help` lists them\n"));
         exit(2);
     }
     T::try_parse().unwrap_or_else(|error| {
         let named = variables(&T::command(), &error);
-        // It prints help and version to stdout, and everything else to stderr.
-        let _ = error.print();
-        if !named.is_empty() {
-            eprintln!("In the environment: {}", named.join(", "));
+        if error.use_stderr() {
+            lament_settings(&with_names(&error, &named));
+        } else {
+            // Help and version.
+            let _ = error.print();
         }
         exit(error.exit_code());
     })
+}
+
+/// In colours where somebody looks, as clap itself prints it.
+fn with_names(error: &Error, named: &[String]) -> String {
+    let text = error.render();
+    let text = if std::io::stderr().is_terminal() { text.ansi().to_string() } else { text.to_string() };
+    if named.is_empty() { text } else { format!("{text}In the environment: {}\n", named.join(", ")) }
 }
 
 fn is_unknown(name: &str) -> bool {

@@ -36,6 +36,7 @@ mod idempotency;
 mod isolation;
 mod limits;
 mod listener;
+mod logs;
 mod loops;
 mod mutual_tls;
 mod notices;
