@@ -38,6 +38,7 @@ mod limits;
 mod listener;
 mod logs;
 mod loops;
+mod monitoring;
 mod mutual_tls;
 mod notices;
 mod oauth;
