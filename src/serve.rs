@@ -120,7 +120,8 @@ impl Relay {
         let new_operator_key = operator_key::ensure(&opened, settings.http.operator_key.is_some()).await?;
         let wake = Wake::default();
         let (tracer, exporting) = Tracer::start(&settings.trace, "hookyard")?;
-        let api = Api::bind(&settings.http, &settings.egress, &opened, (retention, wake.clone(), tracer.clone())).await?;
+        let api =
+            Api::bind(&settings.http, &settings.egress, &opened, (retention, wake.clone(), tracer.clone())).await?;
         let worker = Worker {
             db,
             configuration: Arc::clone(&opened.configuration),

@@ -17,7 +17,7 @@ pub(crate) const DAY_MS: i64 = 86_400_000;
 /// Only one process makes or drops days at a time. Any number that nothing else locks.
 pub(crate) const LOCK: i64 = 0x686f_6f6b_7961_7264;
 
-/// Makes the days from yesterday (an id may be a moment older than midnight) to [`AHEAD`] days from now.
+/// Makes, beside whoever reads and writes, the days from yesterday (an id may be a moment older than midnight) to [`AHEAD`] days from now.
 pub async fn ensure(db: &Database, clock: &Clock) -> Result<(), DbErr> {
     if db.is_sqlite() || days_ahead(db, clock).await? >= AHEAD {
         return Ok(());

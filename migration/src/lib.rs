@@ -14,6 +14,7 @@ mod m20261128_000007_recovery;
 mod m20261128_000008_keys;
 mod m20261128_000011_tenants;
 mod m20261128_000012_notices;
+mod m20261128_000013_days;
 
 /// Every migration, oldest first.
 #[derive(Debug)]
@@ -33,6 +34,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261128_000008_keys::Migration),
             Box::new(m20261128_000011_tenants::Migration),
             Box::new(m20261128_000012_notices::Migration),
+            Box::new(m20261128_000013_days::Migration),
         ]
     }
 }

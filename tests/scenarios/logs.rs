@@ -30,7 +30,7 @@ async fn each_line_is_an_object_if_json_is_asked_for(database: Database) {
     })
     .await;
     let told = lines.iter().find(|line| line["message"] == "refused a webhook").unwrap();
-    assert_eq!((&told["request_id"], &told["level"]), (&Value::from(request), &Value::from("DEBUG")), "{told}");
+    assert_eq!((&told["span"]["request_id"], &told["level"]), (&Value::from(request), &Value::from("DEBUG")), "{told}");
     assert!(lines.iter().all(|line| line["timestamp"].is_string() && line["target"].is_string()), "{lines:#?}");
     eventually("the attempt to be logged", async || {
         let lines = objects(&relay.workers[0].logged());

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use harness::answer::{items, text};
 use harness::{Client, Database, Receiver, Relay, Tenant, eventually, on_each_database};
+use sea_orm::{ConnectionTrait, TransactionTrait};
 use serde_json::{Value, json};
 
 on_each_database![
@@ -13,6 +14,7 @@ on_each_database![
     how_long_is_said_by_the_operator,
     a_body_is_erased_when_somebody_says_so,
     operators_see_how_large_it_is,
+    days_are_made_beside_whoever_reads_for_long,
 ];
 
 const DAY: Duration = Duration::from_secs(86_400);
@@ -154,6 +156,25 @@ async fn operators_see_how_large_it_is(database: Database) {
         value.and_then(|bytes| bytes.parse::<f64>().ok()).filter(|bytes| *bytes >= 4096.0)
     })
     .await;
+}
+
+async fn days_are_made_beside_whoever_reads_for_long(database: Database) {
+    let relay = Relay::start(database.clone()).await;
+    let receiver = Receiver::start().await;
+    let route = relay.route(&receiver).await;
+    let reader = database.connection().await;
+    let reading = reader.begin().await.unwrap();
+    reading.execute_unprepared("SELECT count(*) FROM event").await.unwrap();
+
+    later(&relay, DAY * 2).await;
+    if database.is_postgres() {
+        let last = chrono::DateTime::from_timestamp_millis(relay.clock.now_ms()).unwrap() + DAY * 14;
+        let days = format!("SELECT count(*) FROM pg_class WHERE relname = 'attempt_{}'", last.format("%Y%m%d"));
+        eventually("the days to be made", async || (database.number(&days).await == 1).then_some(())).await;
+    }
+    let event = route.source.post(BODY).await.event_id();
+    route.tenant.settled(&event).await;
+    reading.rollback().await.unwrap();
 }
 
 /// Days are made ahead for two weeks: after a longer leap nobody is ready before there are some again.
