@@ -10,6 +10,7 @@ mod authorization_server;
 mod bad_input;
 mod by_key;
 mod bytes;
+mod canaries;
 mod cancel;
 mod changes;
 mod client_address;

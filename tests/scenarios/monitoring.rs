@@ -149,6 +149,8 @@ async fn complete(relay: &Relay) -> Metrics {
         "hookyard_clock_offset_seconds",
         // An api counts from when it serves.
         "hookyard_webhook_seconds",
+        "hookyard_api_requests_total",
+        "hookyard_connections_refused_total",
     ];
     eventually("all metrics to be there", async || {
         let metrics = scraped(relay).await;
