@@ -1,14 +1,15 @@
 //! Replays of many, worked off a part at a time by every api process: a part is read, then written in one transaction
 //! with how far the replay is by then. Whoever comes too late finds it further on, and writes nothing.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use entity::delivery::Trigger;
 use entity::pending::{self, NewPending};
 use entity::replay::{self, Stage};
-use entity::{Transaction, payload};
-use relay::id::DeliveryId;
+use entity::{Transaction, payload, tenant};
+use relay::id::{DeliveryId, EventId, ReplayId, TenantId};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
@@ -19,8 +20,9 @@ mod part;
 
 use part::{Item, Part};
 
-/// How often unfinished replays are looked for.
+/// How often unfinished replays are looked for, and while there are some.
 const EVERY: Duration = Duration::from_millis(500);
+const WHILE_OPEN: Duration = Duration::from_millis(100);
 /// So many replays have a turn before those are looked for that wait for one.
 const AT_ONCE: u64 = 20;
 /// Events or deliveries of one part: some milliseconds, in which SQLite writes nothing else.
@@ -30,8 +32,13 @@ const COUNTED_PART: u64 = 1_000;
 /// A replay that has so many unfinished deliveries makes no more until some are finished: a cancel finds few, and a queue
 /// does not grow by millions.
 const AHEAD: u64 = 5_000;
-/// How long a replay rests that waits for its deliveries.
+/// How long a replay rests that waits for its deliveries, and one whose part could not be read or written.
 const REST_MS: i64 = 1_000;
+const AFTER_TROUBLE_MS: i64 = 10_000;
+/// What was accepted before the replay was made is committed by then.
+const SETTLED_MS: i64 = 5_000;
+/// A replay may catch up with its rate by as much.
+const LATE_MS: i64 = 1_000;
 
 /// Tells that there is a new replay.
 #[derive(Debug, Clone, Default)]
@@ -47,43 +54,56 @@ impl Bell {
 pub async fn run(app: App, stop: CancellationToken) {
     let mut is_well = true;
     while !stop.is_cancelled() {
-        let more = stop.run_until_cancelled(round(&app)).await.unwrap_or(Ok(false));
-        if let Err(error) = &more
+        let rest = stop.run_until_cancelled(round(&app)).await.unwrap_or(Ok(EVERY));
+        if let Err(error) = &rest
             && is_well
         {
             tracing::error!(error = error as &dyn std::error::Error, "replays were not gone on with");
         }
-        is_well = more.is_ok();
-        if !more.unwrap_or(false) {
-            tokio::select! {
-                () = stop.cancelled() => {}
-                () = app.replays.0.notified() => {}
-                () = tokio::time::sleep(EVERY) => {}
-            }
+        is_well = rest.is_ok();
+        tokio::select! {
+            () = stop.cancelled() => {}
+            () = app.replays.0.notified() => {}
+            () = tokio::time::sleep(rest.unwrap_or(EVERY)) => {}
         }
     }
 }
 
-/// One part of each replay that can be gone on with. Whether there is more to do at once.
-async fn round(app: &App) -> Result<bool, Error> {
+/// One part of each replay that can be gone on with. How long to rest then.
+async fn round(app: &App) -> Result<Duration, Error> {
     let open = replay::open(&app.db.read, app.clock.now(), AT_ONCE).await?;
+    let rest = if open.is_empty() { EVERY } else { WHILE_OPEN };
     let mut more = open.len() as u64 == AT_ONCE;
     for row in open {
         let (tenant, id) = (row.tenant(), row.id());
         match step(app, row).await {
             Ok(goes_on) => more |= goes_on,
-            // What is unreadable stays so; everything else may be better in a while.
+            // What is unreadable stays so.
             Err(Error::Fault(error)) => fail(app, tenant, id, error.as_ref()).await?,
-            Err(error) => return Err(error),
+            // Everything else may be better in a while, and keeps no other from going on.
+            Err(error) => {
+                tracing::warn!(tenant.id = %tenant, replay.id = %id, error = %error, "a part of a replay is put off");
+                put_off(app, tenant, id).await?;
+            }
         }
     }
-    Ok(more)
+    Ok(if more { Duration::ZERO } else { rest })
+}
+
+async fn put_off(app: &App, tenant: TenantId, id: ReplayId) -> Result<(), Error> {
+    let _leave = app.db.may_change().await;
+    let txn = app.db.begin().await?;
+    if let Some(row) = replay::lock_idle(&txn, tenant, id).await?.filter(|row| row.finished_at.is_none()) {
+        replay::save(&txn, replay::Model { next_at: app.clock.now() + AFTER_TROUBLE_MS, ..row }).await?;
+        txn.commit().await?;
+    }
+    Ok(())
 }
 
 async fn fail(
     app: &App,
-    tenant: relay::id::TenantId,
-    id: relay::id::ReplayId,
+    tenant: TenantId,
+    id: ReplayId,
     error: &(dyn std::error::Error + Send + Sync),
 ) -> Result<(), Error> {
     tracing::error!(tenant.id = %tenant, replay.id = %id, error = %error, "a replay has failed");
@@ -114,7 +134,8 @@ async fn step(app: &App, row: replay::Model) -> Result<bool, Error> {
         }
     }
     let is_counted = row.stage()? == Stage::Counting;
-    let part = part::read(&app.db, &row, if is_counted { COUNTED_PART } else { size(&row) }).await?;
+    let limit = if is_counted { COUNTED_PART } else { size(&row) };
+    let part = part::read(&app.db, &row, limit, !is_counted).await?;
     let next = if is_counted { counted(&row, &part, now) } else { row.clone() };
     write(app, &row, next, Some(part).filter(|_| !is_counted)).await
 }
@@ -168,9 +189,12 @@ async fn write(app: &App, was: &replay::Model, next: replay::Model, part: Option
 async fn send(app: &App, txn: &Transaction, row: replay::Model, part: Part) -> Result<replay::Model, Error> {
     let now = app.clock.now();
     let (tenant, ids) = (row.tenant(), part.event_ids());
+    // One replay of a tenant at a time: what another has asked for meanwhile is seen.
+    tenant::lock(txn, tenant).await?;
     let kept = payload::kept(txn, tenant, &ids).await?;
-    let (items, gone): (Vec<Item>, Vec<Item>) =
-        part.items.into_iter().partition(|item| kept.contains(&item.event.id()));
+    let asked = replay::asked_of(txn, tenant, &ids).await?;
+    let items = part.items.into_iter().filter(|item| !item.is_asked(&asked));
+    let (items, gone): (Vec<Item>, Vec<Item>) = items.partition(|item| kept.contains(&item.event.id()));
     for item in &items {
         let new = NewPending {
             tenant_id: tenant,
@@ -189,14 +213,18 @@ async fn send(app: &App, txn: &Transaction, row: replay::Model, part: Part) -> R
     }
     let sent = items.len() as i64;
     let wait = row.rate.map_or(0, |rate| sent * 1_000 / i64::from(rate.max(1)));
-    let gone_events = ids.iter().filter(|id| !kept.contains(*id)).count() as i64;
+    let events: BTreeSet<EventId> = items.iter().map(|item| item.event.id()).collect();
+    // The end is looked at once more when all is there that was accepted before.
+    let settled_at = row.wanted()?.before + SETTLED_MS;
+    let is_read = part.is_last && now >= settled_at;
+    let next_at = row.next_at.max(now - LATE_MS) + wait;
     Ok(replay::Model {
         position: part.position.or(row.position),
-        is_read: part.is_last,
-        events: row.events + ids.len() as i64 - gone_events,
+        is_read,
+        events: row.events + events.len() as i64,
         deliveries: row.deliveries + sent,
         skipped: row.skipped + part.skipped + gone.len() as i64,
-        next_at: now + wait,
+        next_at: if part.is_last && !is_read { next_at.max(settled_at) } else { next_at },
         ..row
     })
 }

@@ -13,6 +13,8 @@ use crate::{Database, destination, health, retention, source, subscription, tena
 /// Destinations that one transaction ends, and rows of the smaller tables that one statement deletes.
 const STEP: u64 = 100;
 const ROWS: u64 = 500;
+/// So many steps in one table, then it is another tenant's turn.
+const STEPS: usize = 200;
 /// What was accepted before the tenant was frozen is committed by then, on the slowest of databases.
 const SETTLED_MS: i64 = 10_000;
 /// The last id there can be: its time has 48 bits.
@@ -37,13 +39,16 @@ const TABLES: [(&str, &str); 13] = [
 
 /// Goes on with every tenant that is being erased. Whether there is more to do at once.
 pub async fn go_on(db: &Database, clock: &Clock) -> Result<(), DbErr> {
+    let mut result = Ok(());
     for row in tenant::erasing(&db.read).await? {
-        if erase(db, row.id(), clock.now()).await? && is_settled(&row, clock.now()) {
-            finish(db, row.id(), clock.now()).await?;
-            tracing::info!(tenant.id = %row.id(), "a tenant is erased");
-        }
+        // One that fails, or has much, keeps no other from being erased.
+        let ended = match erase(db, row.id(), clock.now()).await {
+            Ok(true) if is_settled(&row, clock.now()) => finish(db, row.id(), clock.now()).await,
+            other => other.map(|_| ()),
+        };
+        result = result.and(ended);
     }
-    Ok(())
+    result
 }
 
 fn is_settled(row: &tenant::Model, now: i64) -> bool {
@@ -63,15 +68,25 @@ async fn erase(db: &Database, tenant: TenantId, now: i64) -> Result<bool, DbErr>
         // The owners of its shards end these; what is in flight ends as it ends.
         return Ok(false);
     }
+    // Before its events, which know of sources that were deleted long ago.
+    let sources = source::ids(&db.read, tenant).await?;
+    for source in sources.iter().copied().chain(sources_of_events(db, tenant).await?) {
+        erased += delete_dedupe(db, source).await?;
+    }
     for table in [retention::PAYLOAD].into_iter().chain(retention::METADATA) {
         let mut from = Uuid::nil();
-        while let Some((count, last)) = retention::delete_some(db, table, tenant, from..first_of(LAST_MS)).await? {
+        for _ in 0..STEPS {
+            let some = retention::delete_some(db, table, tenant, from..first_of(LAST_MS)).await?;
+            let Some((count, last)) = some else { break };
             tenant::count_erased(&db.finish, tenant, count).await?;
             (erased, from) = (erased + count, last);
         }
     }
-    for source in source::ids(&db.read, tenant).await? {
-        erased += delete_dedupe(db, source).await?;
+    if erased > 0 {
+        // What refers to the rest goes first.
+        return Ok(false);
+    }
+    for source in sources {
         source::delete(&db.finish, tenant, source).await?;
         erased += 1;
     }
@@ -101,6 +116,36 @@ async fn is_pending(db: &Database, tenant: TenantId) -> Result<bool, DbErr> {
     let text = "SELECT 1 FROM pending WHERE tenant_id = $1 LIMIT 1";
     let statement = Statement::from_sql_and_values(db.read.get_database_backend(), text, [tenant.uuid().into()]);
     Ok(db.read.query_one_raw(statement).await?.is_some())
+}
+
+/// The sources that a tenant's events came from: a loose scan of their index.
+async fn sources_of_events(db: &Database, tenant: TenantId) -> Result<Vec<SourceId>, DbErr> {
+    let next = |after: &str| {
+        format!(
+            "SELECT source_id FROM event WHERE tenant_id = $1 AND source_id IS NOT NULL{after} ORDER BY source_id LIMIT 1"
+        )
+    };
+    let text = format!(
+        "WITH RECURSIVE s (source_id) AS (SELECT * FROM ({}) AS first
+            UNION ALL SELECT ({}) FROM s WHERE s.source_id IS NOT NULL)
+        SELECT source_id FROM s WHERE source_id IS NOT NULL",
+        next(""),
+        next(" AND event.source_id > s.source_id")
+    );
+    let statement = Statement::from_sql_and_values(db.read.get_database_backend(), text, [tenant.uuid().into()]);
+    let rows = db.read.query_all_raw(statement).await?;
+    rows.iter().map(|row| Ok(row.try_get_by_index::<Uuid>(0)?.into())).collect()
+}
+
+/// Whether anything is there still, be it what another process is deleting.
+async fn is_any_left(txn: &impl ConnectionTrait, tenant: TenantId) -> Result<bool, DbErr> {
+    let large = ["payload", "attempt", "delivery", "event", "pending", "destination", "source"];
+    let tables = TABLES.iter().map(|(table, _)| *table).chain(large);
+    let any = tables.map(|table| format!("EXISTS (SELECT 1 FROM {table} WHERE tenant_id = $1)"));
+    let text = format!("SELECT {}", any.collect::<Vec<_>>().join(" OR "));
+    let statement = Statement::from_sql_and_values(txn.get_database_backend(), text, [tenant.uuid().into()]);
+    let row = txn.query_one_raw(statement).await?;
+    row.ok_or_else(|| DbErr::RecordNotFound("EXISTS".into()))?.try_get_by_index(0)
 }
 
 async fn delete_all(db: &Database, (table, key): (&str, &str), tenant: TenantId) -> Result<u64, DbErr> {
@@ -145,10 +190,13 @@ async fn by_steps(db: &Database, text: &str, of: Uuid) -> Result<u64, DbErr> {
 async fn finish(db: &Database, id: TenantId, now: i64) -> Result<(), DbErr> {
     let _leave = db.may_change().await;
     let txn = db.begin().await?;
-    if let Some(row) = tenant::lock(&txn, id).await?.filter(|row| row.erased_at.is_none()) {
+    if let Some(row) = tenant::lock(&txn, id).await?.filter(|row| row.erased_at.is_none())
+        && !is_any_left(&txn, id).await?
+    {
         let nothing = tenant::Model { name: String::new(), limits: "{}".to_owned(), retention: None, ..row.clone() };
         tenant::save(&txn, tenant::Model { erased_at: Some(now), version: row.version + 1, ..nothing }).await?;
         txn.commit().await?;
+        tracing::info!(tenant.id = %id, "a tenant is erased");
     }
     Ok(())
 }

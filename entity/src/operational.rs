@@ -140,7 +140,8 @@ pub async fn tell_if_wanted(txn: &impl ConnectionTrait, notice: &Notice, now: i6
     if event.deliveries.is_empty() { Ok(()) } else { ingest::insert(txn, &event).await }
 }
 
-fn event(notice: &Notice, rules: &[Rule], now: i64) -> NewEvent {
+/// The event, with its deliveries.
+pub(crate) fn event(notice: &Notice, rules: &[Rule], now: i64) -> NewEvent {
     let body = json!({ "type": notice.event_type, "timestamp": time(now), "data": notice.data });
     let own = NewEvent::of_ours(notice.tenant, notice.event_type.to_owned(), &body, now);
     let about = About::operational(notice.tenant, notice.event_type, notice.destination);

@@ -1,7 +1,7 @@
 //! Many events or deliveries that are sent again, a part at a time: how far it came is in its row, written with what that
 //! part made.
 
-use relay::id::{DeliveryId, DestinationId, EventId, ReplayId, SourceId, SubscriptionId, TenantId};
+use relay::id::{DeliveryId, DestinationId, EventId, ReplayId, SourceId, SubscriptionId, TenantId, first_of};
 use sea_orm::entity::prelude::*;
 use sea_orm::sea_query::LockBehavior;
 use sea_orm::sea_query::LockType;
@@ -242,10 +242,22 @@ pub async fn unfinished(db: &impl ConnectionTrait, row: &Model, most: u64) -> Re
     Ok(count.unsigned_abs())
 }
 
-/// What became of the deliveries it made: how many are in each state.
+/// Deliveries in one state are counted up to here: a person looks again and again while many are sent.
+pub const MOST_COUNTED: i64 = 100_000;
+
+/// What became of the deliveries it made: how many are in each state, up to [`MOST_COUNTED`].
 pub async fn outcomes(db: &impl ConnectionTrait, row: &Model) -> Result<Vec<(State, i64)>, DbErr> {
-    let text = "SELECT CAST(0 AS smallint), count(*) FROM pending WHERE tenant_id = $1 AND replay_id = $2
-        UNION ALL SELECT state, count(*) FROM delivery WHERE tenant_id = $1 AND replay_id = $2 GROUP BY state";
+    let arm = |state: State| {
+        let number = state.number();
+        let from = if state == State::Pending { "pending".to_owned() } else { "delivery".to_owned() };
+        let only = if state == State::Pending { String::new() } else { format!(" AND state = {number}") };
+        format!(
+            "SELECT CAST({number} AS smallint), count(*) FROM (SELECT 1 FROM {from}
+                WHERE tenant_id = $1 AND replay_id = $2{only} LIMIT {MOST_COUNTED}) AS some_{number}"
+        )
+    };
+    let states = [State::Pending, State::Delivered, State::Failed, State::Filtered, State::Cancelled];
+    let text = states.map(arm).join(" UNION ALL ");
     let values: [Value; 2] = [row.tenant_id.into(), row.id.into()];
     let rows = db.query_all_raw(Statement::from_sql_and_values(db.get_database_backend(), text, values)).await?;
     rows.iter().map(|row| Ok((State::from_number(row.try_get_by_index(0)?), row.try_get_by_index(1)?))).collect()
@@ -267,19 +279,25 @@ pub struct Asked {
     pub destination_id: DestinationId,
     pub subscription_id: Option<SubscriptionId>,
     pub replay_id: Option<ReplayId>,
+    pub state: State,
+    pub last_status: Option<i16>,
+    pub last_outcome: Option<i16>,
 }
 
 /// The deliveries of these events that somebody asked for, finished or not.
 pub async fn asked_of(db: &impl ConnectionTrait, tenant: TenantId, events: &[EventId]) -> Result<Vec<Asked>, DbErr> {
-    let places = (2..events.len() + 2).map(|place| format!("${place}")).collect::<Vec<_>>().join(", ");
-    let arm = |table: &str| {
+    let Some(oldest) = events.iter().map(|id| id.millis()).min() else { return Ok(Vec::new()) };
+    let places = (3..events.len() + 3).map(|place| format!("${place}")).collect::<Vec<_>>().join(", ");
+    // None is older than its event, and days before that need not be looked at.
+    let arm = |table: &str, state: &str| {
         format!(
-            "SELECT id, event_id, destination_id, subscription_id, replay_id FROM {table}
-            WHERE tenant_id = $1 AND trigger <> 0 AND event_id IN ({places})"
+            "SELECT id, event_id, destination_id, subscription_id, replay_id, {state}, last_status, last_outcome FROM {table}
+            WHERE tenant_id = $1 AND id >= $2 AND trigger <> 0 AND event_id IN ({places})"
         )
     };
-    let text = format!("{} UNION ALL {}", arm("pending"), arm("delivery"));
-    let values = std::iter::once(tenant.uuid()).chain(events.iter().map(|id| id.uuid())).map(Value::from);
+    let text = format!("{} UNION ALL {}", arm("pending", "CAST(0 AS smallint)"), arm("delivery", "state"));
+    let bounds = [tenant.uuid(), first_of(oldest)].into_iter();
+    let values = bounds.chain(events.iter().map(|id| id.uuid())).map(Value::from);
     let statement = Statement::from_sql_and_values(db.get_database_backend(), text, values);
     let rows = db.query_all_raw(statement).await?;
     let read = |row: &sea_orm::QueryResult| {
@@ -289,6 +307,9 @@ pub async fn asked_of(db: &impl ConnectionTrait, tenant: TenantId, events: &[Eve
             destination_id: row.try_get_by_index::<Uuid>(2)?.into(),
             subscription_id: row.try_get_by_index::<Option<Uuid>>(3)?.map(Into::into),
             replay_id: row.try_get_by_index::<Option<Uuid>>(4)?.map(Into::into),
+            state: State::from_number(row.try_get_by_index(5)?),
+            last_status: row.try_get_by_index(6)?,
+            last_outcome: row.try_get_by_index(7)?,
         })
     };
     rows.iter().map(read).collect()

@@ -74,7 +74,8 @@ async fn announce(
 ) -> Result<(), DbErr> {
     let _leave = db.may_change().await;
     let txn = db.begin().await?;
-    if notice::claim(&txn, tenant, ("destination.expiring", id.uuid()), now - ANNOUNCED_MS, now).await?
+    let since = now - ANNOUNCED_MS.min(kept / 2);
+    if notice::claim(&txn, tenant, ("destination.expiring", id.uuid()), since, now).await?
         && let Some(row) = destination::find(&txn, tenant, id).await?
     {
         operational::tell_if_wanted(&txn, &Notice::expiring(&row, oldest, oldest + kept), now).await?;
@@ -231,7 +232,7 @@ pub(crate) async fn delete_some(
                     (SELECT 1 FROM pending WHERE pending.tenant_id = $1 AND pending.trigger <> 0 AND {wanted})
                 ORDER BY {key} LIMIT {STEP}) AS few) AS added
             WHERE total - size < {STEP_BYTES})
-        RETURNING {key}"
+        AND {key} > $2 AND {key} < $3 RETURNING {key}"
     );
     let values: [Value; 3] = [tenant.uuid().into(), ids.start.into(), ids.end.into()];
     let statement = Statement::from_sql_and_values(db.finish.get_database_backend(), &text, values);

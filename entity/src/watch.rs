@@ -5,26 +5,29 @@ use std::collections::BTreeMap;
 
 use relay::clock::Clock;
 use relay::id::{DestinationId, TenantId};
-use sea_orm::{ConnectionTrait, DatabaseTransaction, DbErr, QueryResult, Statement, Value};
+use sea_orm::{ConnectionTrait, DbErr, QueryResult, Statement, Value};
 use uuid::Uuid;
 
 use crate::delivery::State;
+use crate::ingest::{self, NewEvent};
 use crate::operational::{self, Failed, Notice};
+use crate::subscription::{self, Rule};
 use crate::{Database, destination, notice};
 
 /// A destination that fails for so long, in milliseconds, is told of: longer than a deployment takes.
 const FAILING_MS: i64 = 3_600_000;
 /// Finishes that began so long ago are committed.
-const COMMITTED_MS: i64 = 5_000;
+const COMMITTED_MS: i64 = 10_000;
 /// Failed deliveries that one look tells of; the next one goes on.
-const AT_A_TIME: usize = 5_000;
+const AT_A_TIME: usize = 500;
 /// So many of them are named.
 const NAMED: usize = 20;
 
 /// Tells what there is to tell.
 pub(crate) async fn look(db: &Database, clock: &Clock) -> Result<(), DbErr> {
     tell_failing(db, clock.now()).await?;
-    tell_failed(db, clock.now()).await
+    while tell_failed(db, clock.now()).await? {}
+    Ok(())
 }
 
 /// Once for each time that a destination begins to fail.
@@ -49,31 +52,51 @@ async fn tell_failing(db: &Database, now: i64) -> Result<(), DbErr> {
     Ok(())
 }
 
-/// Those that ended since the last look, by destination. The row of `watch` is held meanwhile: one process looks at a time.
-async fn tell_failed(db: &Database, now: i64) -> Result<(), DbErr> {
+/// Those that ended since the last look, by destination. They are read, and what is wanted of them is found out, before the
+/// transaction, which holds the row of `watch`: one process tells at a time. Whether there are more.
+async fn tell_failed(db: &Database, now: i64) -> Result<bool, DbErr> {
     let until = now - COMMITTED_MS;
     if !is_any_failed(db, until).await? {
-        return Ok(());
+        return Ok(false);
     }
-    let _leave = db.may_change().await;
-    let txn = db.begin().await?;
-    let Some(from) = told_to(&txn).await? else { return Ok(()) };
+    let Some(from) = told_to(&db.read, "").await? else { return Ok(false) };
     // Who begins tells of nothing that is older.
-    let from = if from == 0 { until } else { from };
-    let (rows, to) = failed_between(&txn, from, until).await?;
-    let mut by_destination: BTreeMap<(TenantId, DestinationId), Vec<Failed>> = BTreeMap::new();
+    let (rows, to) = if from == 0 { (Vec::new(), until) } else { failed_between(&db.read, from, until).await? };
+    let mut by_destination: BTreeMap<Of, Vec<Failed>> = BTreeMap::new();
     for (of, failed) in rows {
         by_destination.entry(of).or_default().push(failed);
     }
-    for ((tenant, id), failed) in &by_destination {
-        if let Some(row) = destination::find(&txn, *tenant, *id).await? {
-            let named = &failed[..failed.len().min(NAMED)];
-            operational::tell_if_wanted(&txn, &Notice::failed(&row, failed.len(), named), now).await?;
-        }
+    let events = wanted(db, &by_destination, now).await?;
+    let _leave = db.may_change().await;
+    let txn = db.begin().await?;
+    let hold = if db.is_sqlite() { "" } else { "FOR UPDATE SKIP LOCKED" };
+    if told_to(&txn, hold).await? != Some(from) {
+        return Ok(false);
+    }
+    for event in &events {
+        ingest::insert(&txn, event).await?;
     }
     let text = "UPDATE watch SET told_to = $1";
     txn.execute_raw(Statement::from_sql_and_values(txn.get_database_backend(), text, [to.into()])).await?;
-    txn.commit().await
+    txn.commit().await?;
+    Ok(to < until)
+}
+
+/// The notices that a subscription wants.
+async fn wanted(db: &Database, failed: &BTreeMap<Of, Vec<Failed>>, now: i64) -> Result<Vec<NewEvent>, DbErr> {
+    let mut events = Vec::new();
+    let mut rules: Option<(TenantId, Vec<Rule>)> = None;
+    for ((tenant, id), failed) in failed {
+        if rules.as_ref().is_none_or(|(of, _)| of != tenant) {
+            rules = Some((*tenant, subscription::rules(&db.read, *tenant).await?));
+        }
+        let rules = rules.as_ref().map_or(&[][..], |(_, rules)| rules.as_slice());
+        let Some(row) = destination::find(&db.read, *tenant, *id).await? else { continue };
+        let notice = Notice::failed(&row, failed.len(), &failed[..failed.len().min(NAMED)]);
+        events.push(operational::event(&notice, rules, now));
+    }
+    events.retain(|event| !event.deliveries.is_empty());
+    Ok(events)
 }
 
 /// Whether a look is worth a transaction. The first one is, since from then on it is told.
@@ -87,11 +110,10 @@ async fn is_any_failed(db: &Database, until: i64) -> Result<bool, DbErr> {
     Ok(db.read.query_one_raw(statement).await?.is_some())
 }
 
-/// Up to when it was told; None while another process looks.
-async fn told_to(txn: &DatabaseTransaction) -> Result<Option<i64>, DbErr> {
-    let backend = txn.get_database_backend();
-    let hold = if backend == sea_orm::DbBackend::Postgres { "FOR UPDATE SKIP LOCKED" } else { "" };
-    let row = txn.query_one_raw(Statement::from_string(backend, format!("SELECT told_to FROM watch {hold}"))).await?;
+/// Up to when it was told; None while another process tells.
+async fn told_to(db: &impl ConnectionTrait, hold: &str) -> Result<Option<i64>, DbErr> {
+    let text = format!("SELECT told_to FROM watch {hold}");
+    let row = db.query_one_raw(Statement::from_string(db.get_database_backend(), text)).await?;
     row.map(|row| row.try_get_by_index(0)).transpose()
 }
 
@@ -99,7 +121,7 @@ type Of = (TenantId, DestinationId);
 
 /// The deliveries that ended so in this time, the oldest of them if they are many, and up to when they are. Those that tell
 /// of something themselves are left out, or two destinations that fail would tell each other for ever; so are tests.
-async fn failed_between(txn: &DatabaseTransaction, from: i64, until: i64) -> Result<(Vec<(Of, Failed)>, i64), DbErr> {
+async fn failed_between(db: &impl ConnectionTrait, from: i64, until: i64) -> Result<(Vec<(Of, Failed)>, i64), DbErr> {
     let text = format!(
         "SELECT r.tenant_id, r.destination_id, r.id, r.event_id, e.event_type, r.reason, r.last_status, r.finished_at,
             e.source_id IS NULL OR e.source_id = r.tenant_id
@@ -110,7 +132,7 @@ async fn failed_between(txn: &DatabaseTransaction, from: i64, until: i64) -> Res
         AT_A_TIME + 1
     );
     let values: [Value; 2] = [from.into(), until.into()];
-    let mut rows = txn.query_all_raw(Statement::from_sql_and_values(txn.get_database_backend(), text, values)).await?;
+    let mut rows = db.query_all_raw(Statement::from_sql_and_values(db.get_database_backend(), text, values)).await?;
     let mut to = until;
     if rows.len() > AT_A_TIME {
         // Up to a whole millisecond, and at least one.

@@ -22,6 +22,7 @@ CREATE INDEX event_source ON event (tenant_id, source_id, id);
 CREATE INDEX delivery_undelivered ON delivery (tenant_id, id) WHERE state <> 1;
 -- Lists and counts what a replay made. One entry each of those.
 CREATE INDEX delivery_of_replay ON delivery (tenant_id, replay_id, id) WHERE replay_id IS NOT NULL;
+CREATE INDEX delivery_replayed ON delivery (tenant_id, replay_id, state) WHERE replay_id IS NOT NULL;
 CREATE INDEX pending_of_replay ON pending (tenant_id, replay_id, id) WHERE replay_id IS NOT NULL;
 
 -- Many events or deliveries that are sent again. filter, destination_ids: JSON, see entity::replay. rate: deliveries in a

@@ -151,6 +151,9 @@ async fn a_replay_is_cancelled_with_what_it_made(database: Database) {
     let last = route.source.send("a.b").await;
     tenant.settled(&last).await;
     assert_eq!(receiver.count(), 4, "nothing of it was sent");
+
+    let asked = json!({ "filter": { "state": "delivered", "destination_id": destination.id }, "dry_run": true });
+    assert_eq!(completed(tenant, asked).await["planned"]["deliveries"], 4, "what was cancelled stands for nothing");
 }
 
 async fn a_replay_keeps_to_its_rate(database: Database) {

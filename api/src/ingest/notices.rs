@@ -90,6 +90,8 @@ impl Notices {
                     Ok(()) => wake.ring(),
                     Err(error) => {
                         tracing::warn!(error = &error as &dyn std::error::Error, "a tenant was not told of a source");
+                        let mut seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+                        seen.due.entry((notice.event_type, object)).or_insert(notice);
                     }
                 }
             }

@@ -47,7 +47,7 @@ impl Part {
 }
 
 /// Rows of a part, however many ways each may go.
-const FEWEST: u64 = 10;
+const FEWEST: u64 = 1;
 
 /// Where one event goes.
 struct Way {
@@ -56,15 +56,16 @@ struct Way {
     retry_of: Option<DeliveryId>,
 }
 
-/// The next `limit` rows that the replay wants, at most, and what they come to.
-pub(super) async fn read(db: &Database, row: &replay::Model, limit: u64) -> Result<Part, Error> {
+/// The next `limit` rows that the replay wants, at most, and what they come to. `lined`: with their places in line, for
+/// which bodies may have to be read.
+pub(super) async fn read(db: &Database, row: &replay::Model, limit: u64, lined: bool) -> Result<Part, Error> {
     let wanted = row.wanted()?;
     let range =
         Range { order: Order::Oldest, from: row.position, after: wanted.after, before: Some(wanted.before), limit };
     let forced = row.destinations()?;
     match wanted.deliveries() {
-        None => of_events(db, row.tenant(), &wanted.events(), &range, forced).await,
-        Some(filter) => of_deliveries(db, row, &filter, &range, forced).await,
+        None => of_events(db, row.tenant(), &wanted.events(), &range, (forced, lined)).await,
+        Some(filter) => of_deliveries(db, row, &filter, &range, (forced, lined)).await,
     }
 }
 
@@ -74,7 +75,7 @@ async fn of_events(
     tenant: TenantId,
     filter: &event::Filter,
     range: &Range,
-    forced: Option<Vec<DestinationId>>,
+    (forced, lined): (Option<Vec<DestinationId>>, bool),
 ) -> Result<Part, Error> {
     let rules = if forced.is_none() { subscription::rules(&db.read, tenant).await? } else { Vec::new() };
     let range = &part_of(range, forced.as_ref().map_or(rules.len(), Vec::len));
@@ -87,7 +88,7 @@ async fn of_events(
         };
         (event, ways)
     });
-    let (items, skipped) = items(db, tenant, ways.collect()).await?;
+    let (items, skipped) = items(db, tenant, ways.collect(), lined).await?;
     Ok(Part { items, skipped, position, is_last })
 }
 
@@ -97,7 +98,7 @@ async fn of_deliveries(
     row: &replay::Model,
     filter: &delivery::Filter,
     range: &Range,
-    forced: Option<Vec<DestinationId>>,
+    (forced, lined): (Option<Vec<DestinationId>>, bool),
 ) -> Result<Part, Error> {
     let tenant = row.tenant();
     let range = &part_of(range, forced.as_ref().map_or(1, Vec::len));
@@ -106,7 +107,7 @@ async fn of_deliveries(
     let finished: Vec<_> = found.rows.into_iter().filter(|delivery| delivery.state != State::Pending).collect();
     let ids: BTreeSet<EventId> = finished.iter().map(|delivery| delivery.event_id).collect();
     let ids: Vec<EventId> = ids.into_iter().collect();
-    let asked = if ids.is_empty() { Vec::new() } else { replay::asked_of(&db.read, tenant, &ids).await? };
+    let asked = replay::asked_of(&db.read, tenant, &ids).await?;
     let events = event::these(&db.read, tenant, &ids).await?;
     let events: HashMap<EventId, event::Model> = events.into_iter().map(|event| (event.id(), event)).collect();
     let mut sent: HashSet<(EventId, DestinationId)> = HashSet::new();
@@ -114,7 +115,7 @@ async fn of_deliveries(
     for delivery in finished {
         let Some(event) = events.get(&delivery.event_id) else { continue };
         let to: Vec<Way> = match &forced {
-            None if asked.iter().any(|asked| is_newer(asked, &delivery)) => Vec::new(),
+            None if asked.iter().any(|asked| stands_for(asked, &delivery, filter)) => Vec::new(),
             None => vec![Way::of(&delivery)],
             Some(ids) => {
                 let is_sent = |to: DestinationId| {
@@ -128,7 +129,7 @@ async fn of_deliveries(
         };
         ways.push((event.clone(), to));
     }
-    let (items, skipped) = items(db, tenant, ways).await?;
+    let (items, skipped) = items(db, tenant, ways, lined).await?;
     Ok(Part { items, skipped, position, is_last })
 }
 
@@ -138,12 +139,37 @@ fn part_of(range: &Range, ways: usize) -> Range {
     Range { limit, ..*range }
 }
 
-/// Whether somebody has asked for the same again since.
-fn is_newer(asked: &Asked, than: &delivery::Row) -> bool {
-    asked.id > than.id
-        && asked.event_id == than.event_id
-        && asked.destination_id == than.destination_id
-        && (asked.subscription_id == than.subscription_id || asked.subscription_id.is_none())
+/// Whether somebody has asked for the same again since, and that is on its way, or came to something, or is found itself.
+fn stands_for(asked: &Asked, delivery: &delivery::Row, filter: &delivery::Filter) -> bool {
+    let is_the_same = asked.event_id == delivery.event_id
+        && asked.destination_id == delivery.destination_id
+        && (asked.subscription_id == delivery.subscription_id || asked.subscription_id.is_none());
+    asked.id > delivery.id && is_the_same && (is_underway(asked) || is_found(asked, filter))
+}
+
+fn is_underway(asked: &Asked) -> bool {
+    matches!(asked.state, State::Pending | State::Delivered)
+}
+
+fn is_found(asked: &Asked, filter: &delivery::Filter) -> bool {
+    let in_range = |(from, to): (i16, i16)| asked.last_status.is_some_and(|status| (from..=to).contains(&status));
+    filter.state.is_none_or(|state| state == asked.state)
+        && filter.last_status.is_none_or(in_range)
+        && filter.last_outcome.is_none_or(|outcome| Some(outcome.number()) == asked.last_outcome)
+}
+
+impl Item {
+    /// Whether somebody has asked for the same meanwhile.
+    pub(super) fn is_asked(&self, asked: &[Asked]) -> bool {
+        let Some(repeated) = self.retry_of else { return false };
+        let is_the_same = |asked: &&Asked| {
+            asked.id > repeated
+                && asked.event_id == self.event.id()
+                && asked.destination_id == self.destination_id
+                && (asked.subscription_id == self.subscription_id || asked.subscription_id.is_none())
+        };
+        asked.iter().filter(is_the_same).any(is_underway)
+    }
 }
 
 /// How far a search came, and whether that is all.
@@ -173,6 +199,7 @@ async fn items(
     db: &Database,
     tenant: TenantId,
     events: Vec<(event::Model, Vec<Way>)>,
+    lined: bool,
 ) -> Result<(Vec<Item>, i64), Error> {
     let ids: BTreeSet<EventId> = events.iter().map(|(event, _)| event.id()).collect();
     let kept = payload::kept(&db.read, tenant, &ids.into_iter().collect::<Vec<_>>()).await?;
@@ -190,7 +217,7 @@ async fn items(
                 continue;
             };
             items.push(Item {
-                order_key: line(db, event, &settings.order).await?,
+                order_key: if lined { line(db, event, &settings.order).await? } else { None },
                 event: event.clone(),
                 destination_id: way.destination_id,
                 // One that is gone would cancel the new delivery at once.

@@ -84,7 +84,7 @@ pub struct Amount {
     pub deliveries: i64,
 }
 
-/// How many deliveries are in each state.
+/// How many deliveries are in each state, each counted up to 100,000.
 #[derive(Debug, Default, Object)]
 pub struct Outcomes {
     pub pending: i64,
