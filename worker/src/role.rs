@@ -1,7 +1,8 @@
 //! On SQLite there is one worker: who holds the lock on a file beside the database. The system lets go of it when its
 //! holder dies, so nobody waits for a lease to expire.
 
-use std::fs::File;
+use std::fs::{File, Permissions};
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::Path;
 use std::time::Duration;
 
@@ -37,8 +38,13 @@ pub(crate) async fn take(file: Option<&Path>, stop: &CancellationToken) -> Optio
     }
 }
 
+/// The file is its owner's only: whoever may open it may take the role, and then nothing is delivered.
+const PRIVATE: u32 = 0o600;
+
 fn lock(path: &Path) -> std::io::Result<File> {
-    let file = File::options().create(true).truncate(false).write(true).open(path)?;
+    let file = File::options().create(true).truncate(false).write(true).mode(PRIVATE).open(path)?;
+    // It may have been made by a version that left it to all; somebody else's file stays as it is.
+    let _ = file.set_permissions(Permissions::from_mode(PRIVATE));
     flock(&file, FlockOperation::NonBlockingLockExclusive)?;
     Ok(file)
 }
