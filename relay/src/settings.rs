@@ -4,7 +4,11 @@ use std::io::IsTerminal as _;
 use std::process::exit;
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
-use clap::{Command, Error, Parser};
+use clap::{Arg, Command, Error, Parser};
+
+mod mistake;
+
+pub use mistake::{Mistake, read_on};
 
 use crate::telemetry::lament_settings;
 
@@ -44,22 +48,37 @@ const KNOWN: &[&str] = &[
 /// Reads the settings, or says what is wrong with them and ends the process.
 #[must_use]
 pub fn read<T: Parser>() -> T {
-    if let Some(name) =
-        std::env::vars_os().filter_map(|(name, _)| name.into_string().ok()).find(|name| is_unknown(name))
-    {
+    if let Some(name) = names().find(|name| is_unknown(name)) {
         lament_settings(&format!("error: there is no setting {name}; `--help` lists them\n"));
         exit(2);
     }
-    T::try_parse().unwrap_or_else(|error| {
-        let named = variables(&T::command(), &error);
-        if error.use_stderr() {
-            lament_settings(&with_names(&error, &named));
-        } else {
-            // Help and version.
-            let _ = error.print();
-        }
-        exit(error.exit_code());
-    })
+    T::try_parse().unwrap_or_else(|error| complain(&T::command(), error))
+}
+
+/// Every name in the environment that is a text.
+fn names() -> impl Iterator<Item = String> {
+    std::env::vars_os().filter_map(|(name, _)| name.into_string().ok())
+}
+
+fn complain(command: &Command, error: Error) -> ! {
+    let error = without_secret(command, error);
+    let named = variables(command, &error);
+    if error.use_stderr() {
+        lament_settings(&with_names(&error, &named));
+    } else {
+        // Help and version.
+        let _ = error.print();
+    }
+    exit(error.exit_code());
+}
+
+/// The error without the value that it is about, where that is a secret.
+fn without_secret(command: &Command, mut error: Error) -> Error {
+    let about = about(&error);
+    if about.iter().filter_map(|argument| known(command, argument)).any(Arg::is_hide_env_values_set) {
+        error.insert(ContextKind::InvalidValue, ContextValue::String("[redacted]".to_owned()));
+    }
+    error
 }
 
 /// In colours where somebody looks, as clap itself prints it.
@@ -78,20 +97,24 @@ fn variables(command: &Command, error: &Error) -> Vec<String> {
     if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) {
         return Vec::new();
     }
-    let about: Vec<String> = match error.get(ContextKind::InvalidArg) {
+    let arguments = about(error);
+    let variable = |argument: &Arg| argument.get_env().and_then(|name| name.to_str()).map(str::to_owned);
+    arguments.iter().filter_map(|argument| variable(known(command, argument)?)).collect()
+}
+
+/// The arguments that an error is about, as clap shows them: `--listen <ADDRESS>`.
+fn about(error: &Error) -> Vec<String> {
+    match error.get(ContextKind::InvalidArg) {
         Some(ContextValue::String(one)) => vec![one.clone()],
         Some(ContextValue::Strings(several)) => several.clone(),
         _ => Vec::new(),
-    };
-    about.iter().filter_map(|argument| variable(command, argument)).collect()
+    }
 }
 
-/// `argument` is written as clap shows it: `--listen <ADDRESS>`.
-fn variable(command: &Command, argument: &str) -> Option<String> {
-    let flag = argument.split_whitespace().next()?.strip_prefix("--")?;
-    let here = command.get_arguments().find(|known| known.get_long() == Some(flag)).and_then(clap::Arg::get_env);
-    let here = here.and_then(|name| name.to_str()).map(str::to_owned);
-    here.or_else(|| command.get_subcommands().find_map(|command| variable(command, argument)))
+fn known<'a>(command: &'a Command, argument: &str) -> Option<&'a Arg> {
+    let flag = argument.split(['=', ' ', '[']).next()?.strip_prefix("--")?;
+    let here = command.get_arguments().find(|known| known.get_long() == Some(flag));
+    here.or_else(|| command.get_subcommands().find_map(|command| known(command, argument)))
 }
 
 #[cfg(test)]
