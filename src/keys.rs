@@ -97,9 +97,7 @@ impl Place {
         let db = Database::open(self.database_url.expose_secret())
             .await
             .map_err(|error| process::bad_setting("HOOKYARD_DATABASE_URL", error))?;
-        if let Some(pending) = migration::pending(&db.write).await? {
-            return Err(pending.into());
-        }
+        migration::check(&db.write).await?;
         let clock = Clock::start();
         db.set_clock(&clock).await?;
         Ok((db, clock))

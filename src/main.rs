@@ -9,6 +9,7 @@ use relay::telemetry::{self, TelemetrySettings};
 mod demo;
 mod keys;
 mod migrate;
+mod place;
 mod reseal;
 mod serve;
 
@@ -31,7 +32,7 @@ enum Command {
     Serve(Box<serve::Settings>),
     /// Show the whole way of a webhook on real input, in a database that is thrown away
     Demo(demo::Settings),
-    /// Bring the database up to date
+    /// Bring the database up to date, or say what it lacks
     Migrate(migrate::Settings),
     /// Make API keys
     Keys(keys::Settings),

@@ -1,40 +1,86 @@
 //! `hookyard migrate`: brings the database up to date, once, whoever else starts at the same time.
 
-use entity::Database;
-use relay::process;
-use relay::telemetry::TelemetrySettings;
-use secrecy::{ExposeSecret, SecretString};
+use std::time::Duration;
 
+use entity::Database;
+use entity::database::sqlite_file;
+use migration::{Schema, Step};
+use relay::telemetry::TelemetrySettings;
+
+use crate::place::{Place, unusable};
 use crate::serve::Error;
 
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  hookyard migrate
+  hookyard migrate --check || echo 'there is something to migrate'
+Run it before the first start of a newer version, while the version before still runs: that one goes on.")]
 pub(crate) struct Settings {
-    /// The database: `postgres://user:password@host/name` or `sqlite://path`
-    #[arg(
-        long,
-        env = "HOOKYARD_DATABASE_URL",
-        value_name = "URL",
-        hide_env_values = true,
-        default_value = "sqlite://hookyard.db"
-    )]
-    database_url: SecretString,
+    /// Change nothing: list what is pending, and fail if that is anything
+    #[arg(long)]
+    check: bool,
+
+    /// How long to wait for whoever migrates already, in seconds
+    #[arg(long, value_name = "SECONDS", default_value = "3600")]
+    wait: u32,
+
+    #[command(flatten)]
+    place: Place,
 
     #[command(flatten)]
     pub(crate) telemetry: TelemetrySettings,
 }
 
 pub(crate) async fn run(settings: Settings) -> Result<(), Error> {
-    let lacking = up(settings.database_url.expose_secret()).await?;
-    println!("{lacking} migrations were applied; the database is up to date");
+    let url = settings.place.url();
+    if settings.check {
+        return check(url).await;
+    }
+    let schema = up(url, Duration::from_secs(settings.wait.into()), |step| match step {
+        Step::Waits(who) => eprintln!("waiting: the database is in use ({who})"),
+        Step::Applied(name) => println!("applied  {name}"),
+    });
+    conclude(&schema.await?);
     Ok(())
 }
 
-/// Applies what the database lacks; says how many migrations that were.
-pub(crate) async fn up(url: &str) -> Result<usize, Error> {
-    let db =
-        Database::for_migrations(url).await.map_err(|error| process::bad_setting("HOOKYARD_DATABASE_URL", error))?;
-    let lacking = migration::pending(&db).await?.map_or(0, |pending| pending.0.len());
-    migration::up(&db).await?;
+/// Brings the database up to date, and says how it stands then.
+pub(crate) async fn up(url: &str, patience: Duration, said: impl Fn(Step) + Send + Sync) -> Result<Schema, Error> {
+    let db = Database::for_migrations(url).await.map_err(unusable)?;
+    migration::up(&db, patience, said).await?;
+    let schema = Schema::read(&db).await?;
     db.close().await?;
-    Ok(lacking)
+    Ok(schema)
+}
+
+async fn check(url: &str) -> Result<(), Error> {
+    let schema = look(url).await?;
+    for name in &schema.pending {
+        println!("pending  {name}");
+    }
+    schema.fits()?;
+    conclude(&schema);
+    Ok(())
+}
+
+/// How the schema stands, without making a file where there is none: that lacks everything.
+async fn look(url: &str) -> Result<Schema, Error> {
+    if sqlite_file(url).is_some_and(|file| !file.exists()) {
+        return Ok(Schema::empty());
+    }
+    let db = Database::for_inspection(url).await.map_err(unusable)?;
+    let schema = Schema::read(&db).await?;
+    db.close().await?;
+    Ok(schema)
+}
+
+fn conclude(schema: &Schema) {
+    for name in &schema.unknown {
+        println!("newer    {name}");
+    }
+    if schema.unknown.is_empty() {
+        println!("the database is up to date");
+    } else {
+        println!("the database was migrated by a newer version, on which this one runs");
+    }
 }

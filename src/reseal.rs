@@ -2,26 +2,19 @@
 
 use std::path::Path;
 
-use entity::Database;
 use entity::sealing;
-use relay::clock::Clock;
-use relay::process;
 use relay::telemetry::TelemetrySettings;
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::SecretString;
 
+use crate::place::Place;
 use crate::serve::{self, Error};
 
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Example, three minutes after every process was started with the new key first:
+  HOOKYARD_MASTER_KEYS=new:…,old:… hookyard reseal")]
 pub(crate) struct Settings {
-    /// The database: `sqlite://path` or `postgres://user:password@host/name`
-    #[arg(
-        long,
-        env = "HOOKYARD_DATABASE_URL",
-        value_name = "URL",
-        hide_env_values = true,
-        default_value = "sqlite://hookyard.db"
-    )]
-    database_url: SecretString,
+    #[command(flatten)]
+    place: Place,
 
     /// The keys that seal secrets at rest, `id:base64(32 bytes)`, comma-separated: all is sealed with the first, the others
     /// open what they sealed. Without it they are read from `./hookyard.keys`
@@ -33,15 +26,8 @@ pub(crate) struct Settings {
 }
 
 pub(crate) async fn run(settings: Settings) -> Result<(), Error> {
-    let db = Database::open(settings.database_url.expose_secret())
-        .await
-        .map_err(|error| process::bad_setting("HOOKYARD_DATABASE_URL", error))?;
-    if let Some(pending) = migration::pending(&db.write).await? {
-        return Err(pending.into());
-    }
+    let (db, clock) = settings.place.open().await?;
     let keyring = serve::keyring(settings.master_keys.as_ref(), Path::new(serve::KEY_FILE), true)?;
-    let clock = Clock::start();
-    db.set_clock(&clock).await?;
     let done = sealing::reseal(&db, &keyring, clock.now()).await?;
     db.close().await;
     println!("{} secrets sealed anew", done.count);

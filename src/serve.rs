@@ -3,12 +3,14 @@
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use api::Api;
 use api::config::HttpSettings;
 use entity::start::{self, Opened};
 use entity::wake::Wake;
 use entity::{Database, housekeeping, pending, sealing};
+use migration::Step;
 use relay::egress::EgressSettings;
 use relay::keyring::Keyring;
 use relay::operations;
@@ -22,6 +24,7 @@ use tokio_util::sync::CancellationToken;
 use worker::{Pulse, Worker, role_file};
 
 use crate::migrate;
+use crate::place::unusable;
 
 mod key_file;
 mod operator_key;
@@ -113,8 +116,9 @@ impl Relay {
         let retention = settings.retention.checked();
         let retention = retention.map_err(|error| process::bad_setting("HOOKYARD_RETENTION_METADATA", error))?;
         let url = settings.database_url.expose_secret();
-        migrate::up(url).await?;
-        let db = Database::open(url).await.map_err(|error| process::bad_setting("HOOKYARD_DATABASE_URL", error))?;
+        migrate(url).await?;
+        let db = Database::open(url).await.map_err(unusable)?;
+        migration::check(&db.write).await?;
         let keyring = keyring(settings.master_keys.as_ref(), key_file, sealing::is_any(&db.read).await?)?;
         let opened = start::open(db.clone(), keyring).await?;
         let new_operator_key = operator_key::ensure(&opened, settings.http.operator_key.is_some()).await?;
@@ -151,6 +155,17 @@ impl Relay {
         self.exporting.end().await;
         db.close().await;
     }
+}
+
+/// How long a start waits for whoever migrates already.
+const PATIENCE: Duration = Duration::from_secs(3600);
+
+async fn migrate(url: &str) -> Result<(), Error> {
+    let said = |step| match step {
+        Step::Waits(who) => tracing::info!(who, "waiting: the database is in use"),
+        Step::Applied(migration) => tracing::info!(migration, "applied"),
+    };
+    migrate::up(url, PATIENCE, said).await.map(drop)
 }
 
 /// The keys that were given, or those of the key file, which is made where nothing was ever sealed.

@@ -30,9 +30,7 @@ async fn run(settings: Settings) -> Result<(), Box<dyn std::error::Error + Send 
     let db = Database::open(settings.database_url.expose_secret())
         .await
         .map_err(|error| process::bad_setting("HOOKYARD_DATABASE_URL", error))?;
-    if let Some(pending) = migration::pending(&db.write).await? {
-        return Err(pending.into());
-    }
+    migration::check(&db.write).await?;
     let (tracer, exporting) = Tracer::start(&settings.trace, "hookyard-api")?;
     let opened = start::open(db, keyring).await?;
     let wake = Wake::default();

@@ -51,6 +51,8 @@ const PLANNED_ONCE: [(&str, &str); 3] =
 const READERS: u32 = 4;
 const WRITERS: u32 = 4;
 const FINISHERS: u32 = 2;
+/// How many connections to PostgreSQL a process may have, all pools together.
+pub const CONNECTIONS: u32 = 2 * READERS + WRITERS + FINISHERS + 1;
 /// Changes at a time: ingest has two writers of its own.
 const CHANGES: usize = 2;
 
@@ -99,6 +101,21 @@ impl Database {
         let mut options = postgres(url, 2);
         options.statement_timeout(Duration::ZERO).acquire_timeout(MIGRATION_TIMEOUT);
         sea_orm::Database::connect(options).await
+    }
+
+    /// One connection for whoever only looks: it makes no database and writes nothing into one, and stands beside a relay
+    /// that runs.
+    pub async fn for_inspection(url: &str) -> Result<DatabaseConnection, DbErr> {
+        check(url)?;
+        if is_sqlite(url) {
+            let mut options = ConnectOptions::new(url);
+            options.max_connections(1).acquire_timeout(ACQUIRE_TIMEOUT).map_sqlx_sqlite_opts(|options| {
+                options.read_only(true).create_if_missing(false).busy_timeout(BUSY_TIMEOUT)
+            });
+            return sea_orm::Database::connect(quiet(options)).await.map_err(|error| of_file(url, &error));
+        }
+        reach(url).await?;
+        sea_orm::Database::connect(postgres(url, 1)).await
     }
 
     /// SQLite only: writes what is in its log into its file, as far as nobody has to wait for it.

@@ -39,6 +39,7 @@ mod limits;
 mod listener;
 mod logs;
 mod loops;
+mod migrations;
 mod monitoring;
 mod mutual_tls;
 mod notices;

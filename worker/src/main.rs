@@ -31,9 +31,7 @@ async fn run(settings: Settings) -> Result<(), Box<dyn std::error::Error + Send 
         .map_err(|error| process::bad_setting("HOOKYARD_MASTER_KEYS", error))?;
     let url = settings.database_url.expose_secret();
     let db = Database::open(url).await.map_err(|error| process::bad_setting("HOOKYARD_DATABASE_URL", error))?;
-    if let Some(pending) = migration::pending(&db.write).await? {
-        return Err(pending.into());
-    }
+    migration::check(&db.write).await?;
     let role = role_file(url);
     let (tracer, exporting) = Tracer::start(&settings.trace, "hookyard-worker")?;
     let opened = start::open(db, keyring).await?;
