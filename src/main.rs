@@ -6,18 +6,25 @@ use clap::{Parser, Subcommand};
 use relay::process;
 use relay::telemetry::{self, TelemetrySettings};
 
+mod audit;
 mod demo;
 mod keys;
 mod migrate;
+mod name;
 mod place;
 mod reseal;
 mod serve;
+mod shown;
+mod tenants;
 
 /// A multi-tenant webhook relay
 ///
 /// Without a command it serves: api and worker in one process, on SQLite unless told otherwise.
 #[derive(Debug, Parser)]
 #[command(name = "hookyard", version, args_conflicts_with_subcommands = true)]
+#[command(after_help = "Examples:
+  hookyard                    serve, with hookyard.db and hookyard.keys in this directory
+  hookyard demo               see what it does")]
 struct Hookyard {
     #[command(subcommand)]
     command: Option<Command>,
@@ -29,13 +36,19 @@ struct Hookyard {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Receive, deliver and serve the admin API in one process (the default)
+    #[command(after_help = "Example:
+  hookyard serve --database-url sqlite://hookyard.db --listen 127.0.0.1:8080")]
     Serve(Box<serve::Settings>),
     /// Show the whole way of a webhook on real input, in a database that is thrown away
+    #[command(after_help = "Example:
+  hookyard demo")]
     Demo(demo::Settings),
     /// Bring the database up to date, or say what it lacks
     Migrate(migrate::Settings),
-    /// Make API keys
+    /// Make, list and revoke API keys
     Keys(keys::Settings),
+    /// Make, list and show tenants
+    Tenants(tenants::Settings),
     /// Seal secrets anew with the first of the sealing keys, so that the others can be taken away
     Reseal(reseal::Settings),
 }
@@ -49,6 +62,7 @@ async fn main() -> ExitCode {
         Command::Demo(settings) => demo::run(settings).await,
         Command::Migrate(settings) => migrate::run(settings).await,
         Command::Keys(settings) => keys::run(settings).await,
+        Command::Tenants(settings) => tenants::run(settings).await,
         Command::Reseal(settings) => reseal::run(settings).await,
     })
 }
@@ -61,7 +75,30 @@ impl Hookyard {
             Some(Command::Demo(settings)) => &settings.telemetry,
             Some(Command::Migrate(settings)) => &settings.telemetry,
             Some(Command::Keys(settings)) => &settings.telemetry,
+            Some(Command::Tenants(settings)) => &settings.telemetry,
             Some(Command::Reseal(settings)) => &settings.telemetry,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn whoever_asks_for_help_is_shown_an_example() {
+        Hookyard::command().debug_assert();
+        insist(&Hookyard::command());
+    }
+
+    /// Of every command; those that only group others show theirs.
+    fn insist(command: &clap::Command) {
+        let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+        let name = command.get_name();
+        let has_example = help.starts_with("Example") && help.contains("hookyard");
+        assert!(has_example || command.get_subcommands().next().is_some(), "{name}: {help}");
+        command.get_subcommands().filter(|command| command.get_name() != "help").for_each(insist);
     }
 }

@@ -55,7 +55,8 @@ pub struct HttpSettings {
     #[arg(long, env = "HOOKYARD_PUBLIC_URL", value_name = "URL", value_parser = public_url)]
     pub public_url: Option<Url>,
 
-    /// A key that may do everything: any string of at least 32 characters
+    /// A key that may do everything: any string of at least 32 characters. Without it those in the database may: `hookyard`
+    /// makes one at its first start, and `hookyard keys create --operator` makes more
     #[arg(long, env = "HOOKYARD_OPERATOR_KEY", value_name = "KEY", hide_env_values = true, value_parser = operator_key)]
     pub operator_key: Option<SecretString>,
 

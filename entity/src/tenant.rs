@@ -6,8 +6,10 @@ use sea_orm::entity::prelude::*;
 use sea_orm::{ExprTrait, IntoActiveModel, QueryOrder, QuerySelect};
 use serde::{Deserialize, Serialize};
 
+mod figures;
 mod limits;
 
+pub use figures::{Figures, MOST, figures};
 pub use limits::{Counted, Limits};
 
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]

@@ -44,6 +44,7 @@ mod monitoring;
 mod mutual_tls;
 mod notices;
 mod oauth;
+mod operators;
 mod order;
 mod origin;
 mod outage;

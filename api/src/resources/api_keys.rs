@@ -52,7 +52,8 @@ pub struct NewApiKey {
 }
 
 impl ApiKey {
-    fn show(row: &api_key::Model) -> Result<Self, Error> {
+    /// As it is shown, without any secret.
+    pub fn show(row: &api_key::Model) -> Result<Self, Error> {
         Ok(Self {
             id: row.id().into(),
             name: row.name.clone(),

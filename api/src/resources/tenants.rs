@@ -119,7 +119,8 @@ impl Deletion {
 }
 
 impl Tenant {
-    fn show(row: &tenant::Model, operators: &relay::retention::Retention) -> Result<Self, Error> {
+    /// As it is shown, without any secret. `operators` is how long the operators keep what a tenant does not say.
+    pub fn show(row: &tenant::Model, operators: &relay::retention::Retention) -> Result<Self, Error> {
         let slug = row.slug.parse().map(Text).map_err(|error| Error::Fault(Box::new(error)))?;
         Ok(Self {
             id: row.id().into(),
