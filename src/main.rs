@@ -4,10 +4,12 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use relay::process;
+use relay::settings::{self, Mistake};
 use relay::telemetry::{self, TelemetrySettings};
 
 mod audit;
 mod demo;
+mod doctor;
 mod keys;
 mod migrate;
 mod name;
@@ -24,7 +26,8 @@ mod tenants;
 #[command(name = "hookyard", version, args_conflicts_with_subcommands = true)]
 #[command(after_help = "Examples:
   hookyard                    serve, with hookyard.db and hookyard.keys in this directory
-  hookyard demo               see what it does")]
+  hookyard demo               see what it does
+  hookyard doctor             find out what is wrong")]
 struct Hookyard {
     #[command(subcommand)]
     command: Option<Command>,
@@ -49,13 +52,15 @@ enum Command {
     Keys(keys::Settings),
     /// Make, list and show tenants
     Tenants(tenants::Settings),
+    /// Look at settings, database, clock, way out and keys: say what is wrong and how to mend it
+    Doctor(Box<doctor::Settings>),
     /// Seal secrets anew with the first of the sealing keys, so that the others can be taken away
     Reseal(reseal::Settings),
 }
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let hookyard: Hookyard = relay::settings::read();
+    let (hookyard, mistakes) = read();
     telemetry::start(hookyard.telemetry());
     process::exit_code(match hookyard.command.unwrap_or(Command::Serve(Box::new(hookyard.serve))) {
         Command::Serve(settings) => serve::run(*settings).await,
@@ -63,8 +68,17 @@ async fn main() -> ExitCode {
         Command::Migrate(settings) => migrate::run(settings).await,
         Command::Keys(settings) => keys::run(settings).await,
         Command::Tenants(settings) => tenants::run(settings).await,
+        Command::Doctor(settings) => return doctor::run(*settings, mistakes).await,
         Command::Reseal(settings) => reseal::run(settings).await,
     })
+}
+
+/// The doctor is for settings that cannot be used, and so reads on.
+fn read() -> (Hookyard, Vec<Mistake>) {
+    match std::env::args_os().nth(1) {
+        Some(command) if command == "doctor" => settings::read_on(),
+        _ => (settings::read(), Vec::new()),
+    }
 }
 
 impl Hookyard {
@@ -76,6 +90,7 @@ impl Hookyard {
             Some(Command::Migrate(settings)) => &settings.telemetry,
             Some(Command::Keys(settings)) => &settings.telemetry,
             Some(Command::Tenants(settings)) => &settings.telemetry,
+            Some(Command::Doctor(settings)) => &settings.relay.telemetry,
             Some(Command::Reseal(settings)) => &settings.telemetry,
         }
     }

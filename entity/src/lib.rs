@@ -19,6 +19,7 @@ pub mod health;
 pub mod housekeeping;
 pub mod idempotency;
 pub mod ingest;
+pub mod inspection;
 pub mod notice;
 pub mod operational;
 pub mod own_request;

@@ -39,11 +39,16 @@ pub async fn days_ahead(db: &Database, clock: &Clock) -> Result<i64, DbErr> {
     if db.is_sqlite() {
         return Ok(AHEAD);
     }
-    let today = clock.now() / DAY_MS;
+    days_after(&db.steady, clock.now()).await
+}
+
+/// The same on any connection to PostgreSQL, at this time.
+pub(crate) async fn days_after(db: &impl ConnectionTrait, now: i64) -> Result<i64, DbErr> {
+    let today = now / DAY_MS;
     let count = "SELECT count(*) FROM generate_series($1::bigint, $2::bigint) d
         WHERE to_regclass('event_' || to_char(timestamp 'epoch' + d * interval '1 day', 'YYYYMMDD')) IS NOT NULL";
     let values = [(today + 1).into(), (today + AHEAD).into()];
-    let row = db.steady.query_one_raw(Statement::from_sql_and_values(DbBackend::Postgres, count, values)).await?;
+    let row = db.query_one_raw(Statement::from_sql_and_values(DbBackend::Postgres, count, values)).await?;
     row.ok_or_else(|| DbErr::RecordNotFound("count".into()))?.try_get_by_index(0)
 }
 

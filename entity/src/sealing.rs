@@ -30,6 +30,17 @@ pub enum Relation {}
 
 impl ActiveModelBehavior for ActiveModel {}
 
+impl Model {
+    /// Insists that the key is among these.
+    pub fn is_opened_by(&self, keyring: &Keyring) -> Result<(), KeysError> {
+        match keyring.open(&self.canary, CANARY) {
+            Ok(_) => Ok(()),
+            Err(OpenError::UnknownKey(id)) => Err(KeysError::Missing(id)),
+            Err(OpenError::Tampered | OpenError::Malformed) => Err(KeysError::Other(self.id.clone())),
+        }
+    }
+}
+
 /// Keys that are needed here and were not given.
 #[derive(Debug, thiserror::Error)]
 pub enum KeysError {
@@ -78,14 +89,12 @@ async fn alone(db: &Database) -> Result<Transaction, DbErr> {
 }
 
 async fn compare(txn: &Transaction, keyring: &Keyring) -> Result<(), KeysError> {
-    for row in Entity::find().order_by_asc(Column::Id).all(txn).await? {
-        match keyring.open(&row.canary, CANARY) {
-            Ok(_) => {}
-            Err(OpenError::UnknownKey(id)) => return Err(KeysError::Missing(id)),
-            Err(OpenError::Tampered | OpenError::Malformed) => return Err(KeysError::Other(row.id)),
-        }
-    }
-    Ok(())
+    needed(txn).await?.iter().try_for_each(|row| row.is_opened_by(keyring))
+}
+
+/// The keys that sealed something here.
+pub async fn needed(db: &impl ConnectionTrait) -> Result<Vec<Model>, DbErr> {
+    Entity::find().order_by_asc(Column::Id).all(db).await
 }
 
 /// Says that this process seals with the first of its keys.

@@ -31,6 +31,6 @@ pub use operator::Operator;
 pub use resolver::{LookingUp, Lookup, LookupError, SystemLookup};
 pub use response::Response;
 pub use settings::EgressSettings;
-pub use tls::{ClientTls, TlsError};
+pub use tls::{ClientTls, TlsError, system_roots};
 /// A URL that passed [`Guard::check_url`].
 pub use url::Url;

@@ -24,6 +24,7 @@ mod destination_auth;
 mod destination_settings;
 mod destination_states;
 mod destination_tests;
+mod doctor;
 mod documents;
 mod duplicates;
 mod egress;

@@ -1,8 +1,10 @@
 //! The operator's commands: keys and tenants.
 
 use harness::answer::{items, millis, text};
+use harness::bash::Bash;
+use harness::program::Program;
 use harness::wait::HOLDS_WITHIN;
-use harness::{Client, Database, Operator, Receiver, Relay, json, on_each_database, within};
+use harness::{Client, Database, Operator, Receiver, Relay, Value, json, on_each_database, page, within};
 
 on_each_database![
     an_operator_can_make_keys,
@@ -10,6 +12,7 @@ on_each_database![
     a_revoked_key_opens_nothing,
     a_tenant_is_made_and_shown,
     what_cannot_be_done_is_said,
+    the_page_of_commands_runs_as_printed,
 ];
 
 fn client(relay: &Relay, key: &str) -> Client {
@@ -145,4 +148,25 @@ async fn what_cannot_be_done_is_said(database: Database) {
     elsewhere.is_refused(&["tenants", "list"], &["HOOKYARD_DATABASE_URL", "there is no file elsewhere.db"]).await;
     assert!(!relay.database.directory().join("elsewhere.db").exists());
     assert_eq!(items(&operator.reads(&["tenants", "list"]).await).len(), 1);
+}
+
+/// Whoever reads begins with nothing, has no relay running, and finds `hookyard` where programs are.
+async fn the_page_of_commands_runs_as_printed(database: Database) {
+    let (directory, receiver) = (database.directory(), Receiver::start().await);
+    std::os::unix::fs::symlink(Program::Hookyard.path(), directory.join("hookyard")).unwrap();
+    let script = page::blocks("docs/operations/commands.md", "sh").join("\n");
+    let script = script.replace("https://hooks.example.com/in", &receiver.url());
+    let mut settings = Operator::of(&database, &harness::clock::Clock::in_directory(&directory)).settings;
+    settings.retain(|name, _| !["HOOKYARD_MASTER_KEYS", "HOOKYARD_OPERATOR_KEY"].contains(name));
+    if database.is_postgres() {
+        crate::doctor::on_a_safe_server(&database).await;
+    }
+
+    let (ended, said) = Bash::start(&format!("set -e\n{script}\necho THE END"), &settings, &directory).ended().await;
+
+    assert!(ended.success() && said.ends_with("THE END\n"), "{said}");
+    for printed in ["pending  m2026", "applied  m2026", "Acme Ltd", "is revoked", "ok       schema"] {
+        assert!(said.contains(printed), "no {printed} in what was said:\n{said}");
+    }
+    let _: Value = serde_json::from_str(&std::fs::read_to_string(directory.join("found.json")).unwrap()).unwrap();
 }

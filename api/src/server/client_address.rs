@@ -17,6 +17,12 @@ impl TrustedProxies {
         self.0.is_empty()
     }
 
+    /// All of them.
+    #[must_use]
+    pub fn networks(&self) -> &[IpNet] {
+        &self.0
+    }
+
     /// Whether a proxy of ours has this address.
     #[must_use]
     pub fn contains(&self, address: IpAddr) -> bool {

@@ -131,6 +131,15 @@ impl Egress {
             Err(error) => Err(self.inner.blamed(error, &authority).await),
         }
     }
+
+    /// Asks the operator's proxy whether it is there and knows us; nothing, if there is none.
+    ///
+    /// # Errors
+    /// [`SendError::NoWayOut`], which says why it does not work.
+    pub async fn check_proxy(&self) -> Option<Result<(), SendError>> {
+        let proxy = self.inner.clients.proxy()?;
+        Some(proxy.check().await.map_err(SendError::NoWayOut))
+    }
 }
 
 impl Inner {

@@ -80,10 +80,26 @@ impl Proxy {
         }
     }
 
-    /// Whether it answers at all, to a question that it must not pass on (RFC 9110, 7.6.2).
+    /// Whether it answers and knows us, wherever it lets us go; if not, why.
+    pub(super) async fn check(&self) -> Result<(), String> {
+        match self.greeted().await {
+            Ok(Some(answer)) => match answer.verdict() {
+                Verdict::Faulty(why) => Err(why),
+                _ => Ok(()),
+            },
+            Ok(None) => Err("it does not answer".to_owned()),
+            Err(error) => Err(error.to_string()),
+        }
+    }
+
+    /// Whether it answers at all.
     async fn is_alive(&self) -> bool {
-        let answer = self.status(&format!("OPTIONS * HTTP/1.1\r\nHost: {}\r\nMax-Forwards: 0\r\n", self.host)).await;
-        matches!(answer, Ok(Some(_)))
+        matches!(self.greeted().await, Ok(Some(_)))
+    }
+
+    /// Its answer to a question that it must not pass on (RFC 9110, 7.6.2).
+    async fn greeted(&self) -> std::io::Result<Option<Answer>> {
+        self.status(&format!("OPTIONS * HTTP/1.1\r\nHost: {}\r\nMax-Forwards: 0\r\n", self.host)).await
     }
 
     /// The answer to a request whose head this begins; nothing, if none comes in time.

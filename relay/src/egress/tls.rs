@@ -46,6 +46,13 @@ const DOES_NOT_FIT: &str = "is not the key of the client certificate, or of a ki
 /// Chains are shorter, and a private authority has a few roots at most.
 const MOST: usize = 16;
 
+/// How many authorities this machine trusts (or `SSL_CERT_FILE` names): with none, no https destination is reached unless
+/// it brings its own.
+#[must_use]
+pub fn system_roots() -> usize {
+    rustls_native_certs::load_native_certs().certs.len()
+}
+
 impl ClientTls {
     /// Certificates of the authorities that alone are trusted (none: the world's), and certificate and key that are shown
     /// when a server asks; all PEM.
