@@ -1,18 +1,24 @@
 //! `hookyard tenants`: who is served here, and how much each has; for operators at the command line.
 
 use api::resources::tenants::Tenant;
-use api::wire::{Slug, time};
-use entity::tenant::{self, Figures, MOST};
-use entity::{Database, DbErr, audit};
+use api::wire::Slug;
+use entity::change::{self, Changed};
+use entity::tenant;
+use entity::{Database, DbErr, audit, database};
+use relay::clock::Clock;
 use relay::id::TenantId;
+use relay::retention::{Retention, RetentionSettings};
 use relay::telemetry::TelemetrySettings;
-use serde_json::{Value, json};
 
 use crate::audit::row;
 use crate::name::Name;
 use crate::place::Place;
 use crate::serve::Error;
 use crate::shown;
+
+mod printed;
+
+use printed::{print, print_one};
 
 #[derive(Debug, clap::Args)]
 #[command(arg_required_else_help = true)]
@@ -40,16 +46,32 @@ enum Command {
     #[command(after_help = "Example:
   hookyard tenants show acme")]
     Show(Show),
+    /// Delete a tenant with all that it has: keys, sources, destinations, events, bodies. There is no way back
+    #[command(after_help = "Examples:
+  hookyard tenants delete acme          see what would be deleted
+  hookyard tenants delete acme --yes    delete it")]
+    Delete(Delete),
 }
 
+/// What every one of them is told.
 #[derive(Debug, clap::Args)]
-struct List {
+struct Common {
     /// Print JSON, in the shape of the admin API
     #[arg(long)]
     json: bool,
 
+    /// A tenant is shown with the days for which its events are kept, and those are at most these.
+    #[command(flatten)]
+    retention: RetentionSettings,
+
     #[command(flatten)]
     place: Place,
+}
+
+#[derive(Debug, clap::Args)]
+struct List {
+    #[command(flatten)]
+    common: Common,
 }
 
 #[derive(Debug, clap::Args)]
@@ -62,12 +84,8 @@ struct Create {
     #[arg(long)]
     name: Name,
 
-    /// Print JSON, in the shape of the admin API
-    #[arg(long)]
-    json: bool,
-
     #[command(flatten)]
-    place: Place,
+    common: Common,
 }
 
 #[derive(Debug, clap::Args)]
@@ -75,19 +93,37 @@ struct Show {
     /// The tenant's name in URLs
     slug: String,
 
-    /// Print JSON
+    #[command(flatten)]
+    common: Common,
+}
+
+#[derive(Debug, clap::Args)]
+struct Delete {
+    /// The tenant's name in URLs
+    slug: String,
+
+    /// Do it; without this, only say what it is about
     #[arg(long)]
-    json: bool,
+    yes: bool,
 
     #[command(flatten)]
-    place: Place,
+    common: Common,
 }
 
 pub(crate) async fn run(settings: Settings) -> Result<(), Error> {
     match settings.command {
-        Command::List(asked) => list(&asked).await,
+        Command::List(asked) => list(&asked.common).await,
         Command::Create(asked) => create(asked).await,
         Command::Show(asked) => show(&asked).await,
+        Command::Delete(asked) => delete(&asked).await,
+    }
+}
+
+impl Common {
+    async fn open(&self) -> Result<(Database, Clock, Retention), Error> {
+        let retention = self.retention.checked()?;
+        let (db, clock) = self.place.open().await?;
+        Ok((db, clock, retention))
     }
 }
 
@@ -96,15 +132,15 @@ pub(crate) fn unknown(slug: &str) -> String {
     format!("there is no tenant with the slug {slug}; `hookyard tenants list` shows them")
 }
 
-async fn list(asked: &List) -> Result<(), Error> {
-    let (db, _) = asked.place.open().await?;
+async fn list(asked: &Common) -> Result<(), Error> {
+    let (db, _, retention) = asked.open().await?;
     let tenants = all(&db).await?;
     db.close().await;
-    print(&tenants, asked.json)
+    print(&tenants, &retention, asked.json)
 }
 
 async fn create(asked: Create) -> Result<(), Error> {
-    let (db, clock) = asked.place.open().await?;
+    let (db, clock, retention) = asked.common.open().await?;
     let now = clock.now();
     let id = TenantId::at(now);
     let new = tenant::Model {
@@ -114,90 +150,67 @@ async fn create(asked: Create) -> Result<(), Error> {
         limits: tenant::limits_column(&tenant::Limits::default()),
         version: 1,
         created_at: now,
+        retention: None,
+        erasing_since: None,
+        erased_at: None,
+        erased_rows: 0,
     };
     let txn = db.begin().await?;
     let taken = |error: DbErr| -> Error {
-        if !tenant::is_taken(&error) {
+        if !database::is_taken(&error) {
             return error.into();
         }
         format!("another tenant has the slug {}; slugs are never given again", asked.slug).into()
     };
     let new = tenant::insert(&txn, new).await.map_err(taken)?;
-    let after = shown::json(&Tenant::show(&new)?);
-    audit::insert(&txn, row(("create", id, Some(id)), (None, Some(after)), now)).await?;
+    let after = shown::json(&Tenant::show(&new, &retention)?);
+    audit::insert(&txn, row(("create", id, Some(id)), (None, Some(after.clone())), now)).await?;
     txn.commit().await?;
     db.close().await;
-    if asked.json {
-        shown::print_json(&shown::json(&Tenant::show(&new)?));
+    if asked.common.json {
+        shown::print_json(&after);
         return Ok(());
     }
-    print(&[new], false)
-}
-
-fn print(tenants: &[tenant::Model], as_json: bool) -> Result<(), Error> {
-    if as_json {
-        let items = tenants.iter().map(|tenant| Ok(shown::json(&Tenant::show(tenant)?)));
-        shown::print_json(&json!({ "items": items.collect::<Result<Vec<Value>, Error>>()? }));
-    } else {
-        let line = |tenant: &tenant::Model| {
-            vec![tenant.id().to_string(), tenant.slug.clone(), tenant.name.clone(), shown::time(tenant.created_at)]
-        };
-        shown::print_table(&["ID", "SLUG", "NAME", "CREATED"], tenants.iter().map(line));
-    }
-    Ok(())
+    print(&[new], &retention, false)
 }
 
 async fn show(asked: &Show) -> Result<(), Error> {
-    let (db, clock) = asked.place.open().await?;
-    let found = tenant::find_by_slug(&db.read, &asked.slug).await?.ok_or_else(|| unknown(&asked.slug))?;
+    let (db, clock, retention) = asked.common.open().await?;
+    let found = tenant::ever_called(&db.read, &asked.slug).await?.ok_or_else(|| unknown(&asked.slug))?;
     let figures = tenant::figures(&db.read, found.id(), clock.now()).await?;
     db.close().await;
-    if asked.json {
-        shown::print_json(&in_json(&found, &figures)?);
-        return Ok(());
+    print_one(&found, &figures, &retention, asked.common.json, clock.now())
+}
+
+/// Freezes it; the api's processes erase the rest, as after a DELETE.
+async fn delete(asked: &Delete) -> Result<(), Error> {
+    let (db, clock, retention) = asked.common.open().await?;
+    let now = clock.now();
+    let found = tenant::find_by_slug(&db.read, &asked.slug).await?.ok_or_else(|| unknown(&asked.slug))?;
+    if !asked.yes {
+        let figures = tenant::figures(&db.read, found.id(), now).await?;
+        print_one(&found, &figures, &retention, asked.common.json, now)?;
+        return Err("nothing was deleted; with --yes all of this is, and cannot be brought back".into());
     }
-    for (what, figure) in in_words(&found, &figures, clock.now())? {
-        println!("{what:<14}{figure}");
+    let txn = db.begin().await?;
+    let before = tenant::lock(&txn, found.id()).await?.ok_or_else(|| unknown(&asked.slug))?;
+    if before.erasing_since.is_none() {
+        let after = tenant::Model { erasing_since: Some(now), version: before.version + 1, ..before };
+        tenant::save(&txn, after).await?;
+        audit::insert(&txn, row(("delete", found.id(), Some(found.id())), (None, None), now)).await?;
+        change::record(&txn, &[Changed::Tenant(found.id())], now).await?;
+    }
+    txn.commit().await?;
+    let after = tenant::find(&db.read, found.id()).await?.ok_or_else(|| unknown(&asked.slug))?;
+    db.close().await;
+    if asked.common.json {
+        shown::print_json(&shown::json(&Tenant::show(&after, &retention)?));
+    } else {
+        let slug = &asked.slug;
+        println!("{slug} is deleted: within a second nothing of it is accepted, sent or shown any more");
+        println!("a running relay erases what it has; `hookyard tenants show {slug}` says how far that is");
     }
     Ok(())
-}
-
-fn in_json(tenant: &tenant::Model, figures: &Figures) -> Result<Value, Error> {
-    let oldest_due = figures.oldest_due.map(|at| shown::json(&time(at)));
-    Ok(json!({
-        "tenant": shown::json(&Tenant::show(tenant)?),
-        "sources": figures.sources,
-        "destinations": figures.destinations,
-        "subscriptions": figures.subscriptions,
-        "pending": figures.pending,
-        "held": figures.held,
-        "oldest_due_at": oldest_due,
-        "events_24h": figures.events,
-        "bytes_24h": figures.bytes,
-        "counted_up_to": MOST,
-    }))
-}
-
-fn in_words(tenant: &tenant::Model, figures: &Figures, now: i64) -> Result<Vec<(&'static str, String)>, Error> {
-    let at_least = |count: i64| if count < MOST { count.to_string() } else { format!("at least {count}") };
-    let limits = match tenant.limits()?.events {
-        None => "none".to_owned(),
-        Some(rate) => format!("{} events a second, {} at once", rate.per_second, rate.burst),
-    };
-    let oldest = figures.oldest_due.map(|at| format!("; the oldest is due for {} s", (now - at) / 1_000));
-    let (held, oldest) = (format!(", {} of them held", figures.held), oldest.unwrap_or_default());
-    Ok(vec![
-        ("id", tenant.id().to_string()),
-        ("slug", tenant.slug.clone()),
-        ("name", tenant.name.clone()),
-        ("created", shown::time(tenant.created_at)),
-        ("limits", limits),
-        ("sources", figures.sources.to_string()),
-        ("destinations", figures.destinations.to_string()),
-        ("subscriptions", figures.subscriptions.to_string()),
-        ("pending", format!("{} deliveries{held}{oldest}", at_least(figures.pending))),
-        ("last 24 hours", format!("{} events, {} bytes", at_least(figures.events), figures.bytes)),
-    ])
 }
 
 /// Tenants read at a time.

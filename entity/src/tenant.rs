@@ -92,6 +92,11 @@ pub async fn find_by_slug(db: &impl ConnectionTrait, slug: &str) -> Result<Optio
     Entity::find().filter(Column::Slug.eq(slug)).filter(Column::ErasingSince.is_null()).one(db).await
 }
 
+/// The tenant that URLs call so, or called so: slugs are never given again.
+pub async fn ever_called(db: &impl ConnectionTrait, slug: &str) -> Result<Option<Model>, DbErr> {
+    Entity::find().filter(Column::Slug.eq(slug)).one(db).await
+}
+
 /// A tenant that nobody else changes until the transaction ends.
 pub async fn lock(txn: &impl ConnectionTrait, id: TenantId) -> Result<Option<Model>, DbErr> {
     Entity::find_by_id(id.uuid()).lock_exclusive().one(txn).await

@@ -11,6 +11,7 @@ on_each_database![
     a_key_has_scopes_and_an_end,
     a_revoked_key_opens_nothing,
     a_tenant_is_made_and_shown,
+    a_tenant_is_deleted_when_that_is_meant,
     what_cannot_be_done_is_said,
     the_page_of_commands_runs_as_printed,
 ];
@@ -114,11 +115,43 @@ async fn a_tenant_is_made_and_shown(database: Database) {
     assert_eq!(counts.map(|name| shown[name].as_i64().unwrap()), [1, 1, 1, 1, 1, 3], "{shown:#}");
     assert!(shown["bytes_24h"].as_i64().unwrap() > 0 && shown["counted_up_to"] == 10_000, "{shown:#}");
     let words = operator.does(&["tenants", "show", slug]).await;
-    for line in ["50 events a second, 50 at once", "1 deliveries, 1 of them held", "3 events"] {
+    for line in
+        ["50 events a second, 50 at once", "1 of 500", "1 deliveries, 1 of them held", "3 events", "bodies for 30 days"]
+    {
         assert!(words.contains(line), "{words}");
     }
     let listed = operator.does(&["tenants", "list"]).await;
     assert!(listed.contains("Acme Ltd") && listed.lines().count() == 3, "{listed}");
+}
+
+async fn a_tenant_is_deleted_when_that_is_meant(database: Database) {
+    let receiver = Receiver::start().await;
+    let relay = Relay::start(database).await;
+    let (operator, route) = (Operator::at(&relay), relay.route(&receiver).await);
+    let slug = &route.tenant.slug;
+    route.tenant.settled(&route.source.send("order.paid").await).await;
+
+    operator.is_refused(&["tenants", "delete", slug], &["nothing was deleted", "--yes"]).await;
+    let shown = route.tenant.get("").await.json(200);
+    assert_eq!(shown["deletion"], Value::Null, "{shown:#}");
+
+    let said = operator.does(&["tenants", "delete", slug, "--yes"]).await;
+    assert!(said.contains(&format!("{slug} is deleted")), "{said}");
+    within(HOLDS_WITHIN, "the source to take nothing", async || {
+        (route.source.post("{}").await.status == 404).then_some(())
+    })
+    .await;
+    relay
+        .pass_time_until("all of it to be erased", async || {
+            let words = operator.does(&["tenants", "show", slug]).await;
+            words.contains("deletion      done").then_some(())
+        })
+        .await;
+    let listed = items(&operator.reads(&["tenants", "list"]).await);
+    assert!(listed[0]["deletion"]["erased_rows"].as_i64().unwrap() > 0, "{listed:#?}");
+    for again in [&["tenants", "delete", slug, "--yes"][..], &["keys", "create", "--tenant", slug]] {
+        operator.is_refused(again, &["no tenant with the slug"]).await;
+    }
 }
 
 async fn what_cannot_be_done_is_said(database: Database) {
@@ -140,7 +173,7 @@ async fn what_cannot_be_done_is_said(database: Database) {
         (&["keys", "create", "--operator", "--name", ""], &["1 to 200"]),
         (&["keys", "revoke", "key_nonsense"], &["key_nonsense"]),
         (&["keys"], &["create", "list", "revoke"]),
-        (&["tenants"], &["create", "list", "show"]),
+        (&["tenants"], &["create", "list", "show", "delete"]),
     ] {
         operator.is_refused(arguments, words).await;
     }
