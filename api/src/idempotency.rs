@@ -18,7 +18,7 @@ use crate::error::{Error, Place, Trouble};
 pub const KEPT_HOURS: i64 = 24;
 const KEPT_MS: i64 = KEPT_HOURS * 3_600_000;
 /// The longest key: a UUID has 36 characters, and some put two of them together.
-const MAX_KEY: usize = 255;
+pub(crate) const MAX_KEY: usize = 255;
 
 /// A request that is to be answered once. While this lives, no other request of this process has the same key.
 #[derive(Debug)]

@@ -43,9 +43,24 @@ impl<T: ParseFromJSON> Input<T> {
             Value::Object(Map::new())
         } else {
             check_media_type(request)?;
-            serde_json::from_slice(&bytes).map_err(|error| Error::NotJson(error.to_string()))?
+            serde_json::from_slice(&bytes).map(whole).map_err(|error| Error::NotJson(error.to_string()))?
         };
         parse(value, Place::Body).map(Self)
+    }
+}
+
+/// With `1.0` as `1`: to JSON Schema both are the same integer, and some writers know only numbers with a fraction.
+fn whole(value: Value) -> Value {
+    /// Up to here each integer is a number with a fraction as well.
+    const EXACT: f64 = 9_007_199_254_740_992.0;
+    match value {
+        Value::Number(number) if number.is_f64() => {
+            let exact = number.as_f64().filter(|float| float.fract() == 0.0 && float.abs() <= EXACT);
+            exact.map_or(Value::Number(number), |float| Value::from(float as i64))
+        }
+        Value::Array(items) => items.into_iter().map(whole).collect(),
+        Value::Object(fields) => fields.into_iter().map(|(name, value)| (name, whole(value))).collect(),
+        other => other,
     }
 }
 
@@ -195,6 +210,17 @@ mod tests {
             assert_eq!(check_media_type(&request).is_ok(), good, "{content_type}");
         }
         assert!(check_media_type(&Request::default()).is_err());
+    }
+
+    #[test]
+    fn an_integer_is_one_however_it_is_written() {
+        for (given, read) in [
+            (json!({"a": [1.0, -2e2, -0.0]}), json!({"a": [1, -200, 0]})),
+            (json!([1.5, 1e300, 3, "1.0", null]), json!([1.5, 1e300, 3, "1.0", null])),
+            (json!(9_007_199_254_740_992.0), json!(9_007_199_254_740_992_i64)),
+        ] {
+            assert_eq!(whole(given), read);
+        }
     }
 
     #[test]

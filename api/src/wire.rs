@@ -146,6 +146,12 @@ impl Meaning for Moment {
 
 impl Meaning for Pattern {
     const FORMAT: &'static str = "event-type-pattern";
+
+    // How many bytes it may have is not said, since patterns count characters.
+    fn pattern() -> Option<String> {
+        let text = r"[^*\u0000-\u001f\u007f-\u009f]";
+        Some(format!(r"^(\*|{text}+|{text}+\.\*)$"))
+    }
 }
 
 impl Meaning for Cidr {
@@ -154,6 +160,10 @@ impl Meaning for Cidr {
 
 impl Meaning for HeaderName {
     const FORMAT: &'static str = "header-name";
+
+    fn pattern() -> Option<String> {
+        Some("^[!#$%&'*+.^_`|~0-9A-Za-z-]+$".to_owned())
+    }
 }
 
 impl Meaning for Place {

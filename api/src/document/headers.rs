@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::upgrade::add;
+use crate::idempotency::MAX_KEY;
 
 /// What is said of the headers of answers, once for all operations.
 pub(super) fn components() -> Value {
@@ -21,18 +22,16 @@ pub(super) fn of_all(operation: &mut Value) {
 
 /// Of the admin API's: what a method can demand, and how often a key may ask.
 pub(super) fn of_admin(method: &str, operation: &mut Value) {
-    let header = |name, description, most| {
-        let schema = json!({"type": "string", "maxLength": most});
-        json!({"name": name, "in": "header", "required": false, "description": description, "schema": schema})
-    };
+    let header = |name, description, schema| json!({"name": name, "in": "header", "required": false, "description": description, "schema": schema});
     if method == "post" {
-        add(operation, "parameters", header("idempotency-key", IDEMPOTENCY_KEY, 255));
+        let schema = json!({"type": "string", "pattern": format!("^[!-~]{{1,{MAX_KEY}}}$")});
+        add(operation, "parameters", header("idempotency-key", IDEMPOTENCY_KEY, schema));
     }
-    if ["put", "patch", "delete"].contains(&method) {
-        add(operation, "parameters", header("if-match", IF_MATCH, 1000));
+    if ["put", "patch", "delete"].contains(&method) && operation["operationId"] != ERASE {
+        add(operation, "parameters", header("if-match", IF_MATCH, json!({"type": "string"})));
     }
     if method == "put" {
-        add(operation, "parameters", header("if-none-match", IF_NONE_MATCH, 1000));
+        add(operation, "parameters", header("if-none-match", IF_NONE_MATCH, json!({"type": "string"})));
     }
     if operation["security"].as_array().is_some_and(|schemes| !schemes.is_empty()) {
         answer_with(operation, RATE_LIMIT_POLICY);
@@ -46,6 +45,8 @@ fn answer_with(operation: &mut Value, header: &str) {
     }
 }
 
+/// A body has no version: it is there, or it is not.
+const ERASE: &str = "erase_event_body";
 const REQUEST_ID: &str = "request-id";
 const RATE_LIMIT_POLICY: &str = "ratelimit-policy";
 const RATE_LIMIT: &str = "ratelimit";

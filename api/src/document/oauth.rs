@@ -37,6 +37,8 @@ pub(super) fn operations() -> Value {
             }}}},
             "400": refused("The request is not one for a token: RFC 6749, 5.2."),
             "401": refused("`invalid_client`: unknown, ended, or another secret."),
+            "405": refused("Tokens are asked for with POST."),
+            "429": refused("More requests than are answered. Ask again after `retry-after` seconds."),
             "503": refused("Not now. Ask again after `retry-after` seconds.")
         },
         "security": []

@@ -10,6 +10,8 @@ use super::refusal::Refusal;
 
 /// The methods that providers send events with.
 pub(super) const METHODS: &str = "POST, PUT, PATCH, GET, DELETE";
+/// With the one that only tells whether a URL is good.
+pub(super) const ALLOWED: &str = "POST, PUT, PATCH, GET, DELETE, HEAD";
 
 /// Whether a request of this method can be an event.
 pub(super) fn check_method(method: &Method) -> Result<(), Refusal> {

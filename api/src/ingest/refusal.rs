@@ -6,7 +6,7 @@ use poem::Response;
 use poem::http::{HeaderValue, StatusCode};
 use relay::id::Id;
 
-use super::answer::METHODS;
+use super::answer::{ALLOWED, METHODS};
 use super::credentials::Unproven;
 use crate::request::Asked;
 
@@ -134,7 +134,7 @@ impl Refusal {
             }
             Self::Quota(wait) => vec![("retry-after", wait.as_secs_f64().ceil().max(1.0).to_string())],
             Self::Busy | Self::Away | Self::KeysAway => vec![("retry-after", "5".to_owned())],
-            Self::Method => vec![("allow", METHODS.to_owned())],
+            Self::Method => vec![("allow", ALLOWED.to_owned())],
             _ => Vec::new(),
         }
     }

@@ -33,6 +33,11 @@ impl Display for RequestId {
 
 impl Meaning for RequestId {
     const FORMAT: &'static str = "request-id";
+
+    // Bounded in bytes, which no pattern can say: the code is a little narrower for what is not ASCII.
+    fn pattern() -> Option<String> {
+        Some(format!(r"^[^\u0000-\u001f\u007f-\u009f]{{1,{MAX_VALUE_BYTES}}}$"))
+    }
 }
 
 impl From<RequestId> for String {
