@@ -64,6 +64,16 @@ pub enum Tag {
     AuditLog,
 }
 
+/// What holds of all operations, in Markdown.
+const DESCRIPTION: &str = "Set up where webhooks come from and where they go, and see what became of each.
+
+- Errors are problem details (RFC 9457), with one entry in `errors` for each thing that is wrong, and where.
+- Every answer has a `Request-Id`, which is in the audit log and the operator's log as well.
+- A POST with an `Idempotency-Key` is done once, however often it is sent within 24 hours.
+- What was read with an `ETag` can be changed with `If-Match`, so that nobody's change is overwritten.
+- Lists are read page by page with `cursor`; what comes meanwhile moves nothing.
+- A field or parameter that is not described is refused, never ignored. No text may hold the character U+0000.";
+
 /// All handlers, ready to be routed and described.
 #[must_use]
 pub fn service() -> OpenApiService<Apis, ()> {
@@ -83,7 +93,7 @@ pub fn service() -> OpenApiService<Apis, ()> {
         audit_log::Api,
     );
     OpenApiService::new(apis, "Hookyard", env!("CARGO_PKG_VERSION"))
-        .description("Set up where webhooks come from and where they go, and see what became of each.")
+        .description(DESCRIPTION)
         .url_prefix("/v1")
 }
 
