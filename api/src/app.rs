@@ -17,6 +17,7 @@ use tokio::sync::Semaphore;
 
 use crate::oauth::Tokens;
 use crate::replaying::Bell;
+use crate::resources::tail::Tails;
 
 /// Cheap to clone; all clones are one process's state.
 #[derive(Debug, Clone)]
@@ -41,6 +42,8 @@ pub struct App {
     pub replays: Bell,
     /// How long what comes is kept, unless a tenant keeps less.
     pub retention: Retention,
+    /// Those who watch.
+    pub tails: Tails,
     pub clock: Clock,
     /// Rings when something that is due was committed.
     pub wake: Wake,

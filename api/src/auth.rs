@@ -12,6 +12,7 @@ use relay::id::{ApiKeyId, TenantId};
 mod identity;
 mod scope;
 
+use identity::Presented;
 pub(crate) use identity::{Doorkeeper, Identity};
 pub use scope::{Scope, Scopes};
 
@@ -29,6 +30,7 @@ pub struct Caller {
     /// When the key ends.
     pub expires_at: Option<i64>,
     reach: Reach,
+    presented: Presented,
 }
 
 /// What a key opens.
@@ -55,6 +57,11 @@ impl Access {
     #[must_use]
     pub fn app(&self) -> &App {
         &self.caller.app
+    }
+
+    /// The same as it is by now, for answers that take long.
+    pub(crate) async fn again(&self, scope: Scope) -> Result<Self, Error> {
+        self.caller.again().await?.may(scope, self.id()).await
     }
 }
 

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use entity::start::Opened;
+use entity::stat::Statistics;
 use entity::wake::Wake;
 use poem::http::uri::Scheme;
 use poem::{Endpoint, Request, Response};
@@ -87,6 +88,7 @@ impl Api {
             explaining: Arc::new(tokio::sync::Semaphore::new(1)),
             replays: replaying::Bell::default(),
             retention,
+            tails: resources::tail::Tails::default(),
             clock: opened.clock.clone(),
             wake,
             tracer,
@@ -116,11 +118,12 @@ impl Api {
 
     /// Serves until `stop`, then lets requests that run end.
     pub async fn serve(self, stop: CancellationToken) {
-        let flusher = Flusher::start(&self.app.db, &self.app.clock, &self.app.wake);
+        let statistics = Statistics::new(&self.app.clock);
+        let flusher = Flusher::start(&self.app.db, &self.app.clock, &self.app.wake, &statistics);
         oauth::begin_counting();
         relay::egress::begin_counting();
         let uses = LastUsed::default();
-        let (rejections, notices) = (Rejections::default(), Notices::default());
+        let (rejections, notices) = (Rejections::of(&statistics), Notices::default());
         let ingest = Ingest {
             app: self.app.clone(),
             uses: uses.clone(),
@@ -138,13 +141,14 @@ impl Api {
         let ended = CancellationToken::new();
         let noted = uses.keep(self.app.db.clone(), ended.clone());
         let refused = rejections.keep(self.app.db.clone(), self.app.clock.clone(), ended.clone());
+        let counted = statistics.keep(self.app.db.clone(), self.app.clock.clone(), ended.clone());
         let served = async {
             server::serve(self.listener, self.door, front, stop).await;
             ended.cancel();
         };
         let told = notices.keep(self.app.db.clone(), self.app.clock.clone(), self.app.wake.clone(), ended.clone());
         let replayed = replaying::run(self.app.clone(), ended.clone());
-        tokio::join!(served, noted, refused, told, replayed);
+        tokio::join!(served, noted, refused, counted, told, replayed);
     }
 }
 

@@ -8,6 +8,7 @@ use poem::http::Method;
 use relay::id::{Id, Kind};
 
 use crate::precondition::Preconditions;
+use crate::server::Lifeline;
 
 /// Shared by all that work on one request.
 #[derive(Debug)]
@@ -22,6 +23,8 @@ pub struct Facts {
     pub preconditions: Preconditions,
     /// SHA-256 of the body, once it was read.
     pub body: OnceLock<[u8; 32]>,
+    /// Of its connection.
+    pub(crate) lifeline: Lifeline,
 }
 
 /// Names the kind of request ids.
@@ -46,6 +49,7 @@ impl Facts {
             idempotency_key: header("idempotency-key").map(|value| value.as_bytes().to_vec()),
             preconditions: Preconditions::of(request.headers()),
             body: OnceLock::new(),
+            lifeline: request.data::<Lifeline>().cloned().unwrap_or_default(),
         }
     }
 }

@@ -18,7 +18,9 @@ pub mod providers;
 pub mod replays;
 pub mod request_ids;
 pub mod sources;
+pub mod stats;
 pub mod subscriptions;
+pub mod tail;
 pub mod tenants;
 
 /// All of them. The methods of one path stand in one implementation, or the document would lose some.
@@ -36,6 +38,8 @@ pub type Apis = (
     deliveries::Api,
     replays::Api,
     audit_log::Api,
+    tail::Api,
+    stats::Api,
 );
 
 /// How the document groups operations.
@@ -62,6 +66,10 @@ pub enum Tag {
     Replays,
     /// Who changed what.
     AuditLog,
+    /// What happens, as it happens.
+    Tail,
+    /// How much there was, and how it went.
+    Stats,
 }
 
 /// What holds of all operations, in Markdown.
@@ -91,10 +99,10 @@ pub fn service() -> OpenApiService<Apis, ()> {
         deliveries::Api,
         replays::Api,
         audit_log::Api,
+        tail::Api,
+        stats::Api,
     );
-    OpenApiService::new(apis, "Hookyard", env!("CARGO_PKG_VERSION"))
-        .description(DESCRIPTION)
-        .url_prefix("/v1")
+    OpenApiService::new(apis, "Hookyard", env!("CARGO_PKG_VERSION")).description(DESCRIPTION).url_prefix("/v1")
 }
 
 /// The pointers of what most things have.

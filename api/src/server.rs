@@ -17,14 +17,16 @@ use tokio_util::task::TaskTracker;
 mod client_address;
 mod connection;
 mod crowd;
+mod lifeline;
 pub mod proxy_header;
 mod tls;
 
 pub use client_address::{NoNetwork, TrustedProxies};
+pub(crate) use crowd::{Crowd, Place};
+pub(crate) use lifeline::{Hold, Lifeline};
 
 use crate::config::ListenerSettings;
 use connection::{Connections, live};
-use crowd::Crowd;
 use tls::{Files, Tls};
 
 /// Open connections, or half of the descriptors that the process may have; the next one waits in the system's line.

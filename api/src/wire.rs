@@ -20,11 +20,13 @@ use serde_json::Value;
 
 mod filter;
 mod key;
+mod kinds;
 mod request_id;
 mod retry_status;
 
 pub use filter::Filter;
 pub use key::{Key, KeyInPath, NoKey};
+pub use kinds::{Kind as NewsKind, Kinds};
 pub use request_id::RequestId;
 pub use retry_status::{FORMAT as RETRY_STATUS, RetryStatus};
 
@@ -119,6 +121,7 @@ macro_rules! things {
                 TimeFrom::FORMAT => of::<TimeFrom>(text),
                 RequestId::FORMAT => of::<RequestId>(text),
                 Key::FORMAT => of::<Key>(text),
+                Kinds::FORMAT => of::<Kinds>(text),
                 $(<kind::$kind as Thing>::ID_FORMAT => of::<id::Id<kind::$kind>>(text),)*
                 _ => None,
             }

@@ -5,7 +5,7 @@ use relay::id::DestinationId;
 
 mod list;
 
-pub use list::{Filter, Row, find, search};
+pub use list::{Filter, Row, find, search, these};
 
 /// What became of a delivery.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

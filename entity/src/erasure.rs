@@ -21,7 +21,7 @@ const SETTLED_MS: i64 = 10_000;
 const LAST_MS: i64 = (1 << 48) - 1;
 
 /// The smaller tables that hold a tenant's rows, each with its key, apart from those that are erased with something else.
-const TABLES: [(&str, &str); 13] = [
+const TABLES: [(&str, &str); 14] = [
     ("subscription", "id"),
     ("health", "destination_id"),
     ("replay", "id"),
@@ -35,6 +35,7 @@ const TABLES: [(&str, &str); 13] = [
     ("api_key", "id"),
     ("command", "id"),
     ("notice", "object"),
+    ("stat", "object_id, width, at, writer"),
 ];
 
 /// Goes on with every tenant that is being erased. Whether there is more to do at once.
@@ -150,7 +151,7 @@ async fn is_any_left(txn: &impl ConnectionTrait, tenant: TenantId) -> Result<boo
 
 async fn delete_all(db: &Database, (table, key): (&str, &str), tenant: TenantId) -> Result<u64, DbErr> {
     let text = format!(
-        "DELETE FROM {table} WHERE tenant_id = $1 AND {key} IN
+        "DELETE FROM {table} WHERE tenant_id = $1 AND ({key}) IN
             (SELECT {key} FROM {table} WHERE tenant_id = $1 ORDER BY {key} LIMIT {ROWS})"
     );
     by_steps(db, &text, tenant.uuid()).await

@@ -190,6 +190,9 @@ pub async fn find(db: &impl ConnectionTrait, tenant: TenantId, id: EventId) -> R
 
 /// A tenant's events of these ids, in no order.
 pub async fn these(db: &impl ConnectionTrait, tenant: TenantId, ids: &[EventId]) -> Result<Vec<Model>, DbErr> {
+    if ids.is_empty() {
+        return Ok(Vec::new());
+    }
     let of = Condition::all().add(Column::TenantId.eq(tenant.uuid()));
     Entity::find().filter(of.add(Column::Id.is_in(ids.iter().map(|id| id.uuid())))).all(db).await
 }

@@ -69,8 +69,14 @@ impl Change {
         }
     }
 
+    /// Whether something came of the delivery or of an attempt of it.
+    #[must_use]
+    pub fn is_an_outcome(&self) -> bool {
+        matches!(self, Self::Finish { .. } | Self::Reschedule { .. })
+    }
+
     /// The attempt that led to this.
-    fn last(&self) -> Option<&AttemptLog> {
+    pub(crate) fn last(&self) -> Option<&AttemptLog> {
         match self {
             Self::Finish { last, .. } => last.as_ref(),
             Self::Reschedule { last, .. } => Some(last),

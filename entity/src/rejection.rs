@@ -107,6 +107,15 @@ pub async fn page(
     Entity::find().filter(wanted).order_by_desc(Column::Id).limit(limit).all(db).await
 }
 
+/// A tenant's rejections of these ids, in no order.
+pub async fn these(db: &impl ConnectionTrait, tenant: TenantId, ids: &[RejectionId]) -> Result<Vec<Model>, DbErr> {
+    if ids.is_empty() {
+        return Ok(Vec::new());
+    }
+    let of = Condition::all().add(Column::TenantId.eq(tenant.uuid()));
+    Entity::find().filter(of.add(Column::Id.is_in(ids.iter().map(|id| id.uuid())))).all(db).await
+}
+
 /// How many a source refused since it was made, by cause.
 pub async fn totals(db: &impl ConnectionTrait, tenant: TenantId, source: SourceId) -> Result<Vec<Total>, DbErr> {
     let values = [tenant.uuid().into(), source.uuid().into()];

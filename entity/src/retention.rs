@@ -16,7 +16,7 @@ use crate::command::{self, Kind};
 use crate::delivery::SHARDS;
 use crate::operational::Notice;
 use crate::partition::{self, DAY_MS};
-use crate::{Database, destination, notice, operational, pending, tenant};
+use crate::{Database, destination, notice, operational, pending, stat, tenant};
 
 /// Rows that one statement deletes, and bytes of bodies: some milliseconds, in which SQLite writes nothing else.
 const STEP: i64 = 500;
@@ -35,7 +35,8 @@ pub(crate) const PAYLOAD: (&str, &str) = ("payload", "event_id");
 pub async fn forget(db: &Database, clock: &Clock, retention: &Retention) -> Result<(), DbErr> {
     let now = clock.now();
     let (payloads, metadata) = (now - retention.payload_ms, now - retention.metadata_ms);
-    let expired = expire(db, now, retention).await;
+    let counts = stat::forget(db, now, metadata).await;
+    let expired = expire(db, now, retention).await.and(counts);
     if db.is_sqlite() {
         return expired.and(forget_rows(db, now, retention).await);
     }

@@ -1,5 +1,7 @@
 //! A customer; owns everything else.
 
+use std::collections::HashSet;
+
 use relay::id::TenantId;
 use relay::retention::Retention;
 use sea_orm::entity::prelude::*;
@@ -133,6 +135,19 @@ pub async fn erasing(db: &impl ConnectionTrait) -> Result<Vec<Model>, DbErr> {
 /// Whether there is nothing of it any more, or soon will not be.
 pub async fn is_erasing(db: &impl ConnectionTrait, id: TenantId) -> Result<bool, DbErr> {
     Ok(Entity::find_by_id(id.uuid()).filter(Column::ErasingSince.is_not_null()).count(db).await? > 0)
+}
+
+/// Those of them of which there is nothing any more, or soon will not be.
+pub(crate) async fn erasing_among(
+    db: &impl ConnectionTrait,
+    tenants: &HashSet<TenantId>,
+) -> Result<HashSet<TenantId>, DbErr> {
+    if tenants.is_empty() {
+        return Ok(HashSet::new());
+    }
+    let among = Column::Id.is_in(tenants.iter().map(|id| id.uuid()));
+    let ids = Entity::find().select_only().column(Column::Id).filter(among.and(Column::ErasingSince.is_not_null()));
+    Ok(ids.into_tuple::<Uuid>().all(db).await?.into_iter().map(Into::into).collect())
 }
 
 /// Counts what was erased.

@@ -16,6 +16,7 @@ mod m20261128_000011_tenants;
 mod m20261128_000012_notices;
 mod m20261128_000013_days;
 mod m20261128_000014_schema_floor;
+mod m20261128_000015_statistics;
 mod schema;
 mod up;
 
@@ -42,6 +43,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261128_000012_notices::Migration),
             Box::new(m20261128_000013_days::Migration),
             Box::new(m20261128_000014_schema_floor::Migration),
+            Box::new(m20261128_000015_statistics::Migration),
         ]
     }
 }

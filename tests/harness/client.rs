@@ -94,17 +94,27 @@ impl Client {
         body: impl Into<Bytes>,
     ) -> reqwest::Result<Answer> {
         let question = format!("{method} {path}");
-        let mut request =
-            self.http.request(method, format!("http://{}{path}", self.process.address())).body(body.into());
+        let response = self.send(method, path, headers, body.into()).await?;
+        let (status, headers) = (response.status().as_u16(), response.headers().clone());
+        Ok(Answer { question, status, headers, body: response.bytes().await? })
+    }
+
+    /// Any request, whose answer is still to be read.
+    pub(crate) async fn send(
+        &self,
+        method: Method,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: Bytes,
+    ) -> reqwest::Result<reqwest::Response> {
+        let mut request = self.http.request(method, format!("http://{}{path}", self.process.address())).body(body);
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
         if let Some(key) = &self.key {
             request = request.header("authorization", format!("Bearer {key}"));
         }
-        let response = request.send().await?;
-        let (status, headers) = (response.status().as_u16(), response.headers().clone());
-        Ok(Answer { question, status, headers, body: response.bytes().await? })
+        request.send().await
     }
 
     /// A question to the process's operations listener.

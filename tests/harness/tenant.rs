@@ -8,6 +8,7 @@ use crate::client::Client;
 use crate::process::Process;
 use crate::receiver::Receiver;
 use crate::source::Source;
+use crate::tail::Tail;
 use crate::wait::eventually;
 
 /// Seen by whoever `client` is: the operator, unless it was said otherwise.
@@ -136,6 +137,16 @@ impl Tenant {
     pub async fn subscribe(&self, destination: &Destination, event_types: &[&str]) -> String {
         let fields = json!({ "destination_id": destination.id, "event_types": event_types });
         text(&self.post("/subscriptions", fields).await.json(201), "id")
+    }
+
+    /// Watches what happens from now on; `query` begins with `?`, or is empty.
+    pub async fn tail(&self, query: &str) -> Tail {
+        self.tail_from(query, "").await
+    }
+
+    /// The same, from where another tail broke off.
+    pub async fn tail_from(&self, query: &str, last_event_id: &str) -> Tail {
+        Tail::open(&self.client, &self.path(&format!("/tail{query}")), last_event_id).await
     }
 
     pub async fn event(&self, id: &str) -> Value {

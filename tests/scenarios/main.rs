@@ -70,6 +70,8 @@ mod settings;
 mod shutdown;
 mod signing;
 mod simulate;
+mod stats;
+mod tail;
 mod takeover;
 mod tenants;
 mod tls;

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use entity::Database;
 use entity::configuration::Configuration;
+use entity::stat::Statistics;
 use entity::wake::Wake;
 use relay::clock::Clock;
 use relay::egress::Egress;
@@ -80,14 +81,17 @@ impl Worker {
         let counting = backlog::count(self.db.clone(), self.clock.clone(), Arc::clone(&leases), stop.clone());
         let counting = tokio::spawn(counting);
         let beside = self.beside.clone();
-        let owner = owner(self, (id, leases), (outbox, inbox), tracker.clone(), numbers);
+        let statistics = Statistics::new(&self.clock);
+        let tallying = statistics.clone().keep(self.db.clone(), self.clock.clone(), stop_keeping.clone());
+        let tallying = tokio::spawn(tallying);
+        let owner = owner(self, (id, leases, statistics), (outbox, inbox), tracker.clone(), numbers);
         if let Some(beside) = beside {
             beside.register(owner.hand());
         }
         owner.run(stop, news).await;
         stop_keeping.cancel();
         tracker.close();
-        let _ = tokio::join!(keeping, listener, counting);
+        let _ = tokio::join!(keeping, listener, counting, tallying);
     }
 }
 
@@ -100,7 +104,7 @@ pub fn role_file(database_url: &str) -> Option<std::path::PathBuf> {
 
 fn owner(
     worker: Worker,
-    (id, leases): (Uuid, Arc<lease::Leases>),
+    (id, leases, statistics): (Uuid, Arc<lease::Leases>, Statistics),
     (outbox, inbox): (mpsc::UnboundedSender<owner::Message>, mpsc::UnboundedReceiver<owner::Message>),
     tracker: TaskTracker,
     (of_attempts, numbers): (deliver::numbers::Numbers, owner::numbers::Numbers),
@@ -125,6 +129,7 @@ fn owner(
         id,
         wake: worker.wake,
         leases,
+        statistics,
         sender: Arc::new(sender),
         numbers,
         pulse: worker.pulse,

@@ -13,6 +13,7 @@ use entity::finish::{Fate, Write};
 use entity::health::Turn;
 use entity::pending::{Due, Head};
 use entity::shard::Lease;
+use entity::stat::Statistics;
 use entity::wake::Wake;
 use entity::{Database, DbErr, destination};
 use relay::clock::Clock;
@@ -121,6 +122,7 @@ pub(crate) struct Owner {
     pub(crate) id: Uuid,
     pub(crate) wake: Wake,
     pub(crate) leases: Arc<Leases>,
+    pub(crate) statistics: Statistics,
     pub(crate) sender: Arc<Sender>,
     pub(crate) numbers: numbers::Numbers,
     pub(crate) pulse: Pulse,

@@ -240,6 +240,11 @@ impl Schedule {
         self.in_flight
     }
 
+    /// Where a delivery goes that is being written, or known otherwise.
+    pub(crate) fn destination_of(&self, id: DeliveryId) -> Option<DestinationId> {
+        self.known.get(&id).map(|known| known.destination)
+    }
+
     /// Whether more rows may be read.
     pub(crate) fn has_room(&self) -> bool {
         self.known.len() < KNOWN

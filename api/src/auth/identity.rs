@@ -1,11 +1,13 @@
 //! Who a request is from, found out once and before anything else is done with it.
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
 use entity::api_key;
 use poem::Request;
 use poem::http::header;
+use relay::id::ApiKeyId;
 use relay::secret::{equal, fingerprint};
 
 use super::{Caller, Reach, Scopes};
@@ -25,6 +27,16 @@ pub(crate) enum Identity {
     Guessing(Arc<str>, Duration),
     /// Our own fault, and never a 401.
     Undetermined(Arc<dyn std::error::Error + Send + Sync>),
+}
+
+/// The fingerprint of what was presented, which is nobody's business.
+#[derive(Clone, Copy)]
+pub(super) struct Presented([u8; 32]);
+
+impl fmt::Debug for Presented {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str("…")
+    }
 }
 
 /// What it takes to find out.
@@ -59,18 +71,12 @@ impl Doorkeeper<'_> {
     /// Who a request is from.
     pub(crate) async fn identify(&self, request: &Request, facts: &Arc<Facts>) -> Identity {
         let Some(presented) = bearer(request).map(|key| fingerprint(key.as_bytes())) else { return Identity::Stranger };
-        let caller = |key, expires_at, reach| {
-            let (app, facts) = (self.app.clone(), Arc::clone(facts));
-            Identity::Known(Box::new(Caller { app, facts, key, expires_at, reach }))
-        };
-        if self.app.operator_key.is_some_and(|operator| equal(&operator, &presented)) {
-            return caller(None, None, Reach::Operator);
+        let asked = Asked { app: self.app, facts, presented: Presented(presented) };
+        if let Some(operator) = asked.operator() {
+            return Identity::Known(Box::new(operator));
         }
         match self.look_up(presented, facts).await {
-            Ok(Some(key)) => {
-                let tenant = |tenant| Reach::Tenant(tenant, Scopes::read(&key.scopes));
-                caller(Some(key.id()), key.expires_at, key.tenant().map_or(Reach::Operator, tenant))
-            }
+            Ok(Some(key)) => Identity::Known(Box::new(asked.holder_of(&key))),
             Ok(None) => Identity::Stranger,
             Err(Error::TooMany { why, wait }) => Identity::Guessing(why.into(), wait),
             Err(Error::Unavailable(cause)) => Identity::Undetermined(cause.into()),
@@ -86,14 +92,56 @@ impl Doorkeeper<'_> {
         if !configuration.is_known_api_key(presented) {
             self.limiter.may_guess(address, boot)?;
         }
-        let found = configuration.api_key(presented).await.map_err(|error| Error::Unavailable(error.into()))?;
-        let live = found.filter(|key| key.expires_at.is_none_or(|at| at > now));
+        let live = live(self.app, presented).await?;
         match &live {
             Some(key) => self.uses.note(Used::ApiKey(key.id()), key.last_used_at, now),
             None => self.limiter.guessed(address, boot),
         }
         Ok(live)
     }
+}
+
+impl Caller {
+    /// Whoever presented this, as that is by now.
+    pub(super) async fn again(&self) -> Result<Self, Error> {
+        let asked = Asked { app: &self.app, facts: &self.facts, presented: self.presented };
+        if let Some(operator) = asked.operator() {
+            return Ok(operator);
+        }
+        let key = live(&self.app, self.presented.0).await?.ok_or(Error::Unauthenticated)?;
+        Ok(asked.holder_of(&key))
+    }
+}
+
+/// Something was presented.
+struct Asked<'a> {
+    app: &'a App,
+    facts: &'a Arc<Facts>,
+    presented: Presented,
+}
+
+impl Asked<'_> {
+    fn operator(&self) -> Option<Caller> {
+        let is_operator = self.app.operator_key.is_some_and(|operator| equal(&operator, &self.presented.0));
+        is_operator.then(|| self.caller(None, None, Reach::Operator))
+    }
+
+    fn holder_of(&self, key: &api_key::Model) -> Caller {
+        let tenant = |tenant| Reach::Tenant(tenant, Scopes::read(&key.scopes));
+        self.caller(Some(key.id()), key.expires_at, key.tenant().map_or(Reach::Operator, tenant))
+    }
+
+    fn caller(&self, key: Option<ApiKeyId>, expires_at: Option<i64>, reach: Reach) -> Caller {
+        let (app, facts) = (self.app.clone(), Arc::clone(self.facts));
+        Caller { app, facts, key, expires_at, reach, presented: self.presented }
+    }
+}
+
+/// The key of this fingerprint, if it is live.
+async fn live(app: &App, presented: [u8; 32]) -> Result<Option<Arc<api_key::Model>>, Error> {
+    let found = app.configuration.api_key(presented).await.map_err(|error| Error::Unavailable(error.into()))?;
+    let now = app.clock.now();
+    Ok(found.filter(|key| key.expires_at.is_none_or(|at| at > now)))
 }
 
 /// What stands behind `Bearer`, whose case does not matter (RFC 9110, 11.1).

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use entity::ingest::{Accepted, Ingested, NewEvent, ingest, is_stored};
+use entity::stat::Statistics;
 use entity::wake::{Begun, Wake};
 use entity::{Database, DbErr};
 use relay::clock::Clock;
@@ -59,11 +60,17 @@ impl Flusher {
     /// Starts the tasks that commit: one, and on PostgreSQL another that helps where one is not enough. They end when the
     /// last clone is gone and the line is empty.
     #[must_use]
-    pub fn start(db: &Database, clock: &Clock, wake: &Wake) -> Self {
+    pub fn start(db: &Database, clock: &Clock, wake: &Wake, statistics: &Statistics) -> Self {
         let (line, waiting) = mpsc::channel(LINE);
         let (waiting, help) = (Arc::new(Mutex::new(waiting)), Arc::new(Notify::new()));
         let commits = Commits::begin();
-        let writer = || Writer { db: db.clone(), clock: clock.clone(), wake: wake.clone(), commits: commits.clone() };
+        let writer = || Writer {
+            db: db.clone(),
+            clock: clock.clone(),
+            wake: wake.clone(),
+            commits: commits.clone(),
+            statistics: statistics.clone(),
+        };
         let ended = CancellationToken::new();
         if !db.is_sqlite() {
             tokio::spawn(writer().help(Arc::clone(&waiting), Arc::clone(&help), ended.clone()));
@@ -96,6 +103,7 @@ struct Writer {
     clock: Clock,
     wake: Wake,
     commits: Commits,
+    statistics: Statistics,
 }
 
 impl Writer {
@@ -124,9 +132,25 @@ impl Writer {
     async fn commit_all(&self, batch: Vec<Waiting>) {
         let (batch, twins) = settle_twins(batch);
         let said = self.commit(batch, !twins.is_empty()).await;
+        let mut counting = self.statistics.at(self.clock.now());
         for (twin, key) in twins {
             let answer = said.get(&key).copied().unwrap_or(Err(Refusal::Away));
+            if answer.is_ok() {
+                counting.of(twin.event.tenant_id, key.0, |tally| tally.duplicates += 1);
+            }
             let _ = twin.caller.answer.send(answer);
+        }
+    }
+
+    /// What became of a batch, by source.
+    fn count(&self, events: &[NewEvent], accepted: &[Accepted]) {
+        let mut counting = self.statistics.at(self.clock.now());
+        for (event, accepted) in events.iter().zip(accepted) {
+            let Some(source) = event.source_id else { continue };
+            counting.of(event.tenant_id, source, |tally| match accepted {
+                Accepted::New => tally.accepted += 1,
+                Accepted::RepeatOf(_) => tally.duplicates += 1,
+            });
         }
     }
 
@@ -169,6 +193,7 @@ impl Writer {
                 let _ = caller.answer.send(answer);
             }
             if let Ok((ingested, begun)) = committed {
+                self.count(&events, &ingested.accepted);
                 begun.committed((ingested, events));
             }
         }

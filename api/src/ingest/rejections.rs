@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use entity::rejection::{self, Counted};
 use entity::source::Configured;
+use entity::stat::Statistics;
 use entity::{Database, DbErr};
 use poem::Request;
 use poem::http::header::{CONTENT_LENGTH, HeaderName};
@@ -17,8 +18,11 @@ use super::refusal::Refusal;
 use super::{address, stored};
 
 /// Cheap to clone; all clones are one process's notes.
-#[derive(Debug, Clone, Default)]
-pub struct Rejections(Arc<Mutex<Notes>>);
+#[derive(Debug, Clone)]
+pub struct Rejections {
+    notes: Arc<Mutex<Notes>>,
+    statistics: Statistics,
+}
 
 #[derive(Debug, Default)]
 struct Notes {
@@ -42,9 +46,17 @@ const STRANGER: &str = "address_reported";
 const NAMES: usize = 100;
 
 impl Rejections {
+    /// Of a process that counts them here besides.
+    #[must_use]
+    pub fn of(statistics: &Statistics) -> Self {
+        Self { notes: Arc::default(), statistics: statistics.clone() }
+    }
+
     /// A request of this source was refused.
     pub(super) fn note(&self, source: &Configured, request: &Request, refusal: Refusal, now: i64) {
         if refusal.concerns_the_tenant() {
+            let cause = refusal.cause();
+            self.statistics.at(now).of(source.source.tenant(), source.source.id(), |tally| tally.reject(cause));
             self.add(row(source, request, now), refusal.cause(), true);
         }
     }
@@ -56,7 +68,7 @@ impl Rejections {
 
     fn add(&self, row: rejection::Model, cause: &'static str, is_refused: bool) {
         let (tenant, source) = (row.tenant_id.into(), row.source_id.into());
-        let mut notes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut notes = self.notes.lock().unwrap_or_else(PoisonError::into_inner);
         if notes.counts.len() < CAUSES || notes.counts.contains_key(&(tenant, source, cause)) {
             *notes.counts.entry((tenant, source, cause)).or_default() += 1;
         }
@@ -87,7 +99,7 @@ impl Rejections {
 
     /// What could not be written is lost; the metrics have counted it.
     async fn write(&self, db: &Database, now: i64) -> Result<(), DbErr> {
-        let Notes { rows, counts } = std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner));
+        let Notes { rows, counts } = std::mem::take(&mut *self.notes.lock().unwrap_or_else(PoisonError::into_inner));
         if counts.is_empty() {
             return Ok(());
         }

@@ -86,7 +86,7 @@ pub struct EventDetail {
 const MOST_DELIVERIES: u64 = 250;
 
 impl Event {
-    fn show(row: &event::Model) -> Result<Self, Error> {
+    pub(super) fn show(row: &event::Model) -> Result<Self, Error> {
         Ok(Self {
             id: row.id().into(),
             source_id: row.source().map(Into::into),

@@ -20,7 +20,8 @@ use tokio_util::either::Either;
 use tokio_util::sync::CancellationToken;
 
 use super::Door;
-use super::crowd::{Crowd, Place};
+use super::crowd::{Crowd, PLACES, Place, household};
+use super::lifeline::Lifeline;
 use super::proxy_header::{self, Sender};
 
 /// A whole header within this time, from the first moment of the connection and after each answer.
@@ -30,15 +31,18 @@ const REQUEST_WITHIN: Duration = Duration::from_secs(30);
 /// Bytes and number of headers: hyper's own would let 10,000 connections hold 4 GB.
 const HEADER_BYTES: usize = 32 << 10;
 const HEADERS: usize = 64;
-/// A connection ends after this long, between two requests: nobody keeps a place for ever.
+/// A connection ends after this long, between two requests: nobody keeps a place for ever. Only an answer that goes on and
+/// on, and is read, may take longer.
 const LIFE: Duration = Duration::from_secs(120);
 /// And this much later whatever it is doing. A peer that reads nothing stops every other clock.
 const LAST_WORDS: Duration = Duration::from_secs(35);
+/// An answer that goes on and on has nothing to end: it ends at once, if anybody reads it.
+const LAST_WORDS_OF_A_STREAM: Duration = Duration::from_secs(1);
 
 /// What all connections share.
 pub(super) struct Connections<E> {
     pub(super) door: Door,
-    pub(super) crowd: Crowd,
+    pub(super) crowd: Crowd<IpAddr>,
     pub(super) endpoint: E,
     pub(super) stop: CancellationToken,
 }
@@ -48,7 +52,7 @@ struct Guest {
     stream: Either<TcpStream, TlsStream<TcpStream>>,
     peer: SocketAddr,
     local: LocalAddr,
-    _place: Option<Place>,
+    _place: Option<Place<IpAddr>>,
 }
 
 /// Why one did not.
@@ -83,7 +87,11 @@ async fn enter<E>(
     if door.proxy_protocol {
         peer = sender(&mut stream, peer, door).await?;
     }
-    let place = if counts(peer.ip(), door) { Some(crowd.enter(peer.ip()).ok_or(Refusal::TooMany)?) } else { None };
+    let place = if counts(peer.ip(), door) {
+        Some(crowd.enter(household(peer.ip()), PLACES).ok_or(Refusal::TooMany)?)
+    } else {
+        None
+    };
     let stream = match &door.tls {
         Some(tls) => Either::Right(tls.accept(stream).await.map_err(|_| Refusal::TlsHandshake)?),
         None => Either::Left(stream),
@@ -114,7 +122,8 @@ where
     E: Endpoint<Output = Response> + 'static,
 {
     let Guest { stream, peer, local, _place } = guest;
-    let service = service_fn(|request| answer(request, connections, local.clone(), peer));
+    let lifeline = Lifeline::until(&connections.stop);
+    let service = service_fn(|request| answer(request, connections, (local.clone(), peer), &lifeline));
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEADERS_WITHIN)
@@ -127,17 +136,18 @@ where
     tokio::select! {
         _ = connection.as_mut() => return,
         () = connections.stop.cancelled() => {}
-        () = tokio::time::sleep(LIFE) => {}
+        () = lifeline.ends(LIFE) => {}
     }
     connection.as_mut().graceful_shutdown();
-    let _ = tokio::time::timeout(LAST_WORDS, connection).await;
+    let last_words = if lifeline.is_held() { LAST_WORDS_OF_A_STREAM } else { LAST_WORDS };
+    let _ = tokio::time::timeout(last_words, connection).await;
 }
 
 async fn answer<E>(
     request: hyper::Request<Incoming>,
     Connections { door, endpoint, .. }: &Connections<E>,
-    local: LocalAddr,
-    peer: SocketAddr,
+    (local, peer): (LocalAddr, SocketAddr),
+    lifeline: &Lifeline,
 ) -> Result<hyper::Response<BoxBody<Bytes, std::io::Error>>, Infallible>
 where
     E: Endpoint<Output = Response>,
@@ -152,7 +162,8 @@ where
         // A proxy does not say its client's port.
         client => SocketAddr::new(client, 0),
     };
-    let request: Request = (request, local, RemoteAddr(remote.into()), door.scheme()).into();
+    let mut request: Request = (request, local, RemoteAddr(remote.into()), door.scheme()).into();
+    request.set_data(lifeline.clone());
     let answered = tokio::time::timeout(REQUEST_WITHIN, endpoint.get_response(request)).await;
     Ok(answered.unwrap_or_else(|_| Response::builder().status(StatusCode::REQUEST_TIMEOUT).finish()).into())
 }

@@ -113,8 +113,18 @@ async fn events(db: &impl ConnectionTrait, tenant: TenantId, marks: &Marks) -> R
 /// A tenant's delivery.
 pub async fn find(db: &impl ConnectionTrait, tenant: TenantId, id: DeliveryId) -> Result<Option<Row>, DbErr> {
     let range = Range::newest(None, 1);
-    let found = search::read(db, ways::of_one(tenant, id, &range), &range).await?;
+    let found = search::read(db, ways::of_these(tenant, &[id], &range), &range).await?;
     found.rows.first().map(Row::read).transpose()
+}
+
+/// A tenant's deliveries of these ids, in no order. Not for many at a time.
+pub async fn these(db: &impl ConnectionTrait, tenant: TenantId, ids: &[DeliveryId]) -> Result<Vec<Row>, DbErr> {
+    if ids.is_empty() {
+        return Ok(Vec::new());
+    }
+    let range = Range::newest(None, ids.len() as u64);
+    let found = search::read(db, ways::of_these(tenant, ids, &range), &range).await?;
+    found.rows.iter().map(Row::read).collect()
 }
 
 /// What a row waits for that is not merely due later.

@@ -21,6 +21,8 @@ pub(super) struct Case {
     call: &'static str,
     pub(super) caller: Caller,
     body: fn(&Ids) -> Value,
+    /// What stands behind the path: that an answer which goes on and on ends soon.
+    pub(super) query: &'static str,
 }
 
 impl Case {
@@ -54,23 +56,27 @@ const fn nothing(_: &Ids) -> Value {
 }
 
 const fn public(call: &'static str) -> Case {
-    Case { call, caller: Caller::Anybody, body: nothing }
+    Case { call, caller: Caller::Anybody, body: nothing, query: "" }
 }
 
 const fn bare(call: &'static str) -> Case {
-    Case { call, caller: Caller::Tenant, body: nothing }
+    Case { call, caller: Caller::Tenant, body: nothing, query: "" }
+}
+
+const fn for_a_second(call: &'static str) -> Case {
+    Case { query: "?duration_s=1", ..bare(call) }
 }
 
 const fn with(call: &'static str, body: fn(&Ids) -> Value) -> Case {
-    Case { call, caller: Caller::Tenant, body }
+    Case { call, caller: Caller::Tenant, body, query: "" }
 }
 
 const fn by_operator(call: &'static str, body: fn(&Ids) -> Value) -> Case {
-    Case { call, caller: Caller::Operator, body }
+    Case { call, caller: Caller::Operator, body, query: "" }
 }
 
 const fn by_provider(call: &'static str) -> Case {
-    Case { call, caller: Caller::Provider, body: nothing }
+    Case { call, caller: Caller::Provider, body: nothing, query: "" }
 }
 
 static CASES: &[Case] = &[
@@ -152,4 +158,5 @@ static CASES: &[Case] = &[
     bare("POST /v1/tenants/{}/replays/{}/cancel"),
     bare("GET /v1/tenants/{}/audit-log"),
     bare("GET /v1/tenants/{}/stats"),
+    for_a_second("GET /v1/tenants/{}/tail"),
 ];

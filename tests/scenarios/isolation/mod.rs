@@ -97,6 +97,7 @@ async fn look_the_same(stranger: &Client, operation: &Operation, theirs: Request
 
 async fn call(caller: &Client, operation: &Operation, path: &str, body: Option<&harness::Value>) -> harness::Answer {
     let method: Method = operation.method.parse().expect("a method");
+    let path = &format!("{path}{}", cases::find(operation).map_or("", |case| case.query));
     match body {
         Some(body) => caller.ask_json(method, path, &[], body).await,
         None => caller.ask(method, path, &[], "").await,

@@ -40,6 +40,9 @@ impl Owner {
     /// A batch that fails for its data is cut down until the bad one stands alone; that one waits for the next renewal, and
     /// keeps nothing else waiting.
     pub(super) fn written(&mut self, batch: Vec<Write>, fates: Result<Vec<Fate>, DbErr>) {
+        if let Ok(fates) = &fates {
+            self.count(&batch, fates);
+        }
         let state = &mut self.state;
         state.writing = false;
         match fates {
@@ -82,6 +85,18 @@ impl Owner {
                     state.batch = (batch.len() / 2).max(1);
                     state.schedule.unwritten(batch);
                 }
+            }
+        }
+    }
+
+    /// What was acknowledged, by destination. What a database loses in a crash is written, and counted, once more.
+    fn count(&self, batch: &[Write], fates: &[Fate]) {
+        let done = batch.iter().zip(fates).filter(|(write, fate)| **fate == Fate::Done && write.change.is_an_outcome());
+        let mut counting = None;
+        for (write, _) in done {
+            if let Some(destination) = self.state.schedule.destination_of(write.row.id) {
+                let counting = counting.get_or_insert_with(|| self.statistics.at(self.clock.now()));
+                counting.of(write.row.tenant_id, destination, |tally| tally.write(write));
             }
         }
     }

@@ -68,7 +68,7 @@ pub(super) async fn list(access: &Access, source: SourceId, asked: Listing) -> R
 }
 
 impl Rejection {
-    fn show(row: &rejection::Model) -> Result<Self, Error> {
+    pub(in super::super) fn show(row: &rejection::Model) -> Result<Self, Error> {
         Ok(Self {
             id: row.id().into(),
             at: time(row.id().millis()),

@@ -31,10 +31,14 @@ const FINISHED: Way = Way {
     sorts: false,
 };
 
-/// Of one delivery.
-pub(super) fn of_one(tenant: TenantId, id: DeliveryId, range: &Range) -> Vec<Way> {
+/// Of these deliveries.
+pub(super) fn of_these(tenant: TenantId, ids: &[DeliveryId], range: &Range) -> Vec<Way> {
     let mut keyed = search::keyed(tenant, range);
-    keyed.with(" AND r.id = ?", id.uuid());
+    keyed.push(" AND r.id IN (");
+    for (place, id) in ids.iter().enumerate() {
+        keyed.with(if place == 0 { "?" } else { ", ?" }, id.uuid());
+    }
+    keyed.push(")");
     vec![Way { keyed: keyed.clone(), ..UNFINISHED }, Way { keyed, ..FINISHED }]
 }
 
