@@ -4,7 +4,7 @@ use relay::id::{EventId, SourceId, TenantId};
 use sea_orm::entity::prelude::*;
 use sea_orm::{Condition, FromQueryResult, Value};
 
-use crate::search::{self, Range, Read, Sql, Way};
+use crate::search::{self, Keys, Range, Read, Sql, Way};
 
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "event")]
@@ -147,7 +147,7 @@ enum Served {
 impl Filter {
     /// By the index that promises the fewest rows. A type is looked for in two.
     fn ways(&self, tenant: TenantId, range: &Range) -> Vec<Way> {
-        let (marks, keyed) = (&self.marks, search::keyed(tenant, range));
+        let (marks, keys) = (&self.marks, Keys::of(tenant, range));
         let served = match marks {
             Marks { external_id: Some(_), .. } => Served::External,
             Marks { request_id: Some(_), .. } => Served::Request,
@@ -161,11 +161,19 @@ impl Filter {
             checked.push(if any { " AND r.matched > 0" } else { " AND r.matched = 0" });
         }
         let way = |condition: &str, value: Option<Value>| {
-            let mut keyed = keyed.clone();
+            let mut keyed = Sql::default();
             if let Some(value) = value {
                 keyed.with(condition, value);
             }
-            Way { select: "SELECT r.*", from: " FROM event r", join: "", keyed, checked: checked.clone(), sorts: false }
+            Way {
+                select: "SELECT r.*",
+                from: " FROM event r",
+                join: "",
+                keys,
+                keyed,
+                checked: checked.clone(),
+                sorts: false,
+            }
         };
         match served {
             Served::External => vec![way(" AND r.external_id = ?", marks.external_id.clone().map(Into::into))],

@@ -53,8 +53,6 @@ pub(crate) struct Sql {
 }
 
 impl Sql {
-    pub(crate) const EMPTY: Self = Self { text: String::new(), values: Vec::new() };
-
     pub(crate) fn push(&mut self, text: &str) {
         self.text += text;
     }
@@ -93,7 +91,8 @@ pub(crate) struct Way {
     /// `FROM` and the table.
     pub(crate) from: &'static str,
     pub(crate) join: &'static str,
-    /// What the index serves.
+    pub(crate) keys: Keys,
+    /// What else the index serves.
     pub(crate) keyed: Sql,
     /// What is checked of each row. A column that has an index stands in a form that keeps SQLite from using it.
     pub(crate) checked: Sql,
@@ -101,20 +100,61 @@ pub(crate) struct Way {
     pub(crate) sorts: bool,
 }
 
-/// What holds of the keys of every way.
-pub(crate) fn keyed(tenant: TenantId, range: &Range) -> Sql {
-    let mut keyed = Sql::default();
-    keyed.with(" WHERE r.tenant_id = ?", tenant.uuid());
-    if let Some(from) = range.from {
-        keyed.with(range.pick(" AND r.id < ?", " AND r.id > ?"), from);
+/// A part of a tenant's keys. Of several bounds the narrowest is kept: SQLite looks an index up by one on either side, and of
+/// two it may take the one that leaves more rows to pass by.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Keys {
+    tenant: TenantId,
+    /// The first key that is in it.
+    first: Uuid,
+    /// The first key behind it; none where it has no end.
+    end: Option<Uuid>,
+}
+
+impl Keys {
+    /// Those of what is to be read.
+    pub(crate) fn of(tenant: TenantId, range: &Range) -> Self {
+        let mut keys = Self { tenant, first: Uuid::nil(), end: None };
+        match (range.order, range.from) {
+            (Order::Newest, Some(from)) => keys.before(from),
+            (Order::Oldest, Some(from)) => keys.from(next(from)),
+            (_, None) => {}
+        }
+        if let Some(at) = range.after {
+            keys.from(first_of(at));
+        }
+        if let Some(at) = range.before {
+            keys.before(first_of(at));
+        }
+        keys
     }
-    if let Some(at) = range.after {
-        keyed.with(" AND r.id >= ?", first_of(at));
+
+    /// Only from this key on.
+    pub(crate) fn from(&mut self, first: Uuid) {
+        self.first = self.first.max(first);
     }
-    if let Some(at) = range.before {
-        keyed.with(" AND r.id < ?", first_of(at));
+
+    /// Only up to this key, without it.
+    pub(crate) fn before(&mut self, end: Uuid) {
+        self.end = Some(self.end.map_or(end, |known| known.min(end)));
     }
-    keyed
+
+    fn sql(&self) -> Sql {
+        let mut sql = Sql::default();
+        sql.with(" WHERE r.tenant_id = ?", self.tenant.uuid());
+        if !self.first.is_nil() {
+            sql.with(" AND r.id >= ?", self.first);
+        }
+        if let Some(end) = self.end {
+            sql.with(" AND r.id < ?", end);
+        }
+        sql
+    }
+}
+
+/// The next key.
+fn next(key: Uuid) -> Uuid {
+    Uuid::from_u128(key.as_u128().saturating_add(1))
 }
 
 impl Range {
@@ -144,7 +184,10 @@ pub(crate) async fn read(
     let until = until(db, &ways, range).await?;
     if let Some(until) = until {
         for way in &mut ways {
-            way.keyed.with(range.pick(" AND r.id >= ?", " AND r.id <= ?"), until);
+            match range.order {
+                Order::Newest => way.keys.from(until),
+                Order::Oldest => way.keys.before(next(until)),
+            }
         }
     }
     let mut all = Sql::default();
@@ -154,6 +197,7 @@ pub(crate) async fn read(
         all.push(way.select);
         all.push(way.from);
         all.push(way.join);
+        all.add(&way.keys.sql());
         all.add(&way.keyed);
         all.add(&way.checked);
         all.push(if way.sorts { range.by_sorting() } else { range.by_key() });
@@ -175,6 +219,7 @@ async fn until(db: &impl ConnectionTrait, ways: &[Way], range: &Range) -> Result
         all.push(if all.is_empty() { "SELECT r.id FROM (" } else { " UNION ALL " });
         all.push("SELECT id FROM (SELECT r.id");
         all.push(way.from);
+        all.add(&way.keys.sql());
         all.add(&way.keyed);
         all.push(range.by_key());
         all.push(&format!(" LIMIT 1 OFFSET {}) AS way", MOST - 1));
@@ -190,6 +235,27 @@ async fn until(db: &impl ConnectionTrait, ways: &[Way], range: &Range) -> Result
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn of_several_bounds_the_narrowest_are_kept() {
+        let key = |at: i64| first_of(at);
+        let range = |order, from| Range { order, from, after: Some(1_000), before: Some(2_000), limit: 1 };
+        for (range, first, end) in [
+            (range(Order::Newest, None), key(1_000), key(2_000)),
+            (range(Order::Newest, Some(key(1_500))), key(1_000), key(1_500)),
+            (range(Order::Newest, Some(key(2_500))), key(1_000), key(2_000)),
+            (range(Order::Oldest, Some(key(1_500))), next(key(1_500)), key(2_000)),
+            (range(Order::Oldest, Some(key(500))), key(1_000), key(2_000)),
+        ] {
+            let mut keys = Keys::of(TenantId::at(1), &range);
+            assert_eq!((keys.first, keys.end), (first, Some(end)), "{range:?}");
+            keys.from(key(1_100));
+            keys.before(key(1_200));
+            assert_eq!(keys.end, Some(key(1_200)));
+            assert_eq!(keys.sql().text, " WHERE r.tenant_id = ? AND r.id >= ? AND r.id < ?");
+        }
+        assert_eq!(Keys::of(TenantId::at(1), &Range::newest(None, 1)).sql().text, " WHERE r.tenant_id = ?");
+    }
 
     #[test]
     fn places_are_numbered_in_the_order_of_their_values() {

@@ -1,10 +1,12 @@
 //! What events are looked for by: what they are known by themselves, and what became of them.
 
+use std::collections::{HashMap, HashSet};
+
 use entity::event::Marks;
 use entity::search::{Range, Read};
 use entity::{delivery, event};
 use poem_openapi::Object;
-use relay::id::{DeliveryId, kind};
+use relay::id::{DeliveryId, EventId, kind};
 
 use super::super::deliveries::{AttemptOutcome, DeliveryState, StatusClass, statuses};
 use super::Event;
@@ -105,13 +107,16 @@ async fn by_deliveries(
     let (db, tenant) = (&access.app().db.read, access.id());
     let found = delivery::search(db, tenant, filter, range).await?;
     let last = found.rows.last().map(|row| row.id.uuid()).filter(|_| found.rows.len() as u64 >= range.limit);
+    let ids: HashSet<EventId> = found.rows.iter().map(|row| row.event_id).collect();
+    let events = event::these(db, tenant, &ids.into_iter().collect::<Vec<_>>()).await?;
+    let mut events: HashMap<EventId, event::Model> = events.into_iter().map(|event| (event.id(), event)).collect();
     let mut newest = Vec::with_capacity(found.rows.len());
     for row in found.rows {
         let of_it = delivery::Filter { event_id: Some(row.event_id), ..filter.clone() };
         let first = Range { from: None, limit: 1, ..*range };
         let first = delivery::search(db, tenant, &of_it, &first).await?.rows.pop();
         if first.is_none_or(|first| first.id == row.id)
-            && let Some(event) = event::find(db, tenant, row.event_id).await?
+            && let Some(event) = events.remove(&row.event_id)
         {
             newest.push((row.id, event));
         }
