@@ -17,6 +17,7 @@ mod m20261128_000012_notices;
 mod m20261128_000013_days;
 mod m20261128_000014_schema_floor;
 mod m20261128_000015_statistics;
+mod m20261128_000016_sources;
 mod schema;
 mod up;
 
@@ -44,6 +45,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261128_000013_days::Migration),
             Box::new(m20261128_000014_schema_floor::Migration),
             Box::new(m20261128_000015_statistics::Migration),
+            Box::new(m20261128_000016_sources::Migration),
         ]
     }
 }
