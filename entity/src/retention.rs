@@ -5,6 +5,7 @@
 //! PostgreSQL with what a tenant keeps for less time than the operator says.
 
 use std::collections::HashMap;
+use std::time::{Duration, Instant};
 
 use relay::clock::Clock;
 use relay::id::{DestinationId, TenantId, first_of, millis_of};
@@ -101,6 +102,11 @@ async fn less(db: &Database, retention: &Retention) -> Result<HashMap<TenantId, 
     }
 }
 
+/// After each day that was dropped everybody else has so many times as long for themselves: they waited meanwhile, and plan
+/// all their statements anew behind it.
+const REST: u32 = 30;
+const REST_AT_MOST: Duration = Duration::from_secs(5);
+
 /// Drops the days of these tables that ended before `until`, the oldest first.
 async fn forget_days(db: &Database, tables: &[(&str, &str)], until: i64) -> Result<(), DbErr> {
     let mut days: Vec<(i64, &str)> = Vec::new();
@@ -113,7 +119,7 @@ async fn forget_days(db: &Database, tables: &[(&str, &str)], until: i64) -> Resu
     let mut result = Ok(());
     for (day, table) in days {
         // Asked before anybody has to wait for it.
-        let dropped = if is_wanted(&db.read, day).await? { Ok(false) } else { drop_day(db, table, day).await };
+        let dropped = if is_wanted(&db.read, day).await? { Ok(false) } else { drop_and_rest(db, table, day).await };
         match dropped {
             Ok(true) => tracing::info!(table, day = partition::name(day), "an old day was forgotten"),
             Ok(false) => tracing::debug!(table, day = partition::name(day), "something of it is still to be delivered"),
@@ -132,6 +138,13 @@ async fn is_wanted(db: &impl ConnectionTrait, day: i64) -> Result<bool, DbErr> {
     row.ok_or_else(|| DbErr::RecordNotFound("EXISTS".into()))?.try_get_by_index(0)
 }
 
+async fn drop_and_rest(db: &Database, table: &str, day: i64) -> Result<bool, DbErr> {
+    let began = Instant::now();
+    let dropped = drop_day(db, table, day).await;
+    tokio::time::sleep((began.elapsed() * REST).min(REST_AT_MOST)).await;
+    dropped
+}
+
 /// Whether it is gone. Whoever reads the table meanwhile is waited for only briefly, since everybody else has to wait
 /// behind us.
 async fn drop_day(db: &Database, table: &str, day: i64) -> Result<bool, DbErr> {
@@ -146,6 +159,8 @@ async fn drop_day(db: &Database, table: &str, day: i64) -> Result<bool, DbErr> {
     }
     run("SET LOCAL lock_timeout = '500ms'".to_owned()).await?;
     run("SET LOCAL enable_seqscan = on".to_owned()).await?;
+    // In the order in which those lock them that read or write: else each of us would wait for what the other has.
+    run(format!("LOCK TABLE ONLY {table} IN ACCESS EXCLUSIVE MODE")).await?;
     run(format!("LOCK TABLE {name} IN ACCESS EXCLUSIVE MODE")).await?;
     // Whoever sends something of it again has read it first, and so was waited for.
     if is_wanted(&txn, day).await? {

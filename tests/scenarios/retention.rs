@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use harness::answer::{items, text};
-use harness::{Client, Database, Receiver, Relay, Tenant, eventually, on_each_database};
+use harness::{Client, Database, Receiver, Relay, Tenant, eventually, on_each_database, on_postgres};
 use sea_orm::{ConnectionTrait, TransactionTrait};
 use serde_json::{Value, json};
 
@@ -16,6 +16,7 @@ on_each_database![
     operators_see_how_large_it_is,
     days_are_made_beside_whoever_reads_for_long,
 ];
+on_postgres![who_forgets_a_day_takes_nothing_before_it_may];
 
 const DAY: Duration = Duration::from_secs(86_400);
 const BODY: &str = r#"{"event": "kept"}"#;
@@ -175,6 +176,35 @@ async fn days_are_made_beside_whoever_reads_for_long(database: Database) {
     let event = route.source.post(BODY).await.event_id();
     route.tenant.settled(&event).await;
     reading.rollback().await.unwrap();
+}
+
+/// Statements that name all days lock the table first and then each of them. Whoever drops a day has to do the same: else it
+/// has what they wait for, and waits for what they have.
+async fn who_forgets_a_day_takes_nothing_before_it_may(database: Database) {
+    let relay = Relay::start(database.clone()).await;
+    let receiver = Receiver::start().await;
+    let route = relay.route(&receiver).await;
+    let event = route.source.post(BODY).await.event_id();
+    route.tenant.settled(&event).await;
+    let reader = database.connection().await;
+    let reading = reader.begin().await.unwrap();
+    reading.execute_unprepared("SELECT 1 FROM ONLY payload LIMIT 1").await.unwrap();
+
+    relay.clock.advance(DAY * 32);
+    let taken = "SELECT CASE WHEN count(DISTINCT waiting.pid) = 0 THEN -1 ELSE count(held.pid) END
+        FROM pg_locks waiting LEFT JOIN pg_locks held
+            ON held.pid = waiting.pid AND held.granted AND held.locktype = 'relation' AND held.mode = 'AccessExclusiveLock'
+        WHERE waiting.relation = 'payload'::regclass AND NOT waiting.granted";
+    let taken = eventually("somebody to wait", async || {
+        let taken = database.number(taken).await;
+        (taken >= 0).then_some(taken)
+    })
+    .await;
+    assert_eq!(taken, 0, "what is taken already keeps others waiting");
+    reading.rollback().await.unwrap();
+    relay
+        .pass_time_until("the body to be forgotten", async || body(&route.tenant, &event).await.is_none().then_some(()))
+        .await;
 }
 
 /// Days are made ahead for two weeks: after a longer leap nobody is ready before there are some again.
