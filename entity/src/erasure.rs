@@ -20,22 +20,22 @@ const SETTLED_MS: i64 = 10_000;
 /// The last id there can be: its time has 48 bits.
 const LAST_MS: i64 = (1 << 48) - 1;
 
-/// The smaller tables that hold a tenant's rows, each with its key, apart from those that are erased with something else.
-const TABLES: [(&str, &str); 14] = [
-    ("subscription", "id"),
-    ("health", "destination_id"),
-    ("replay", "id"),
-    ("own_request", "key"),
-    ("own_request_day", "day"),
-    ("rejection", "id"),
-    ("rejection_total", "source_id"),
-    ("access_token", "hash"),
-    ("credential", "id"),
-    ("source_key", "hash"),
-    ("api_key", "id"),
-    ("command", "id"),
-    ("notice", "object"),
-    ("stat", "object_id, width, at, writer"),
+/// The smaller tables that hold a tenant's rows, apart from those that are erased with something else.
+const TABLES: [&str; 14] = [
+    "subscription",
+    "health",
+    "replay",
+    "own_request",
+    "own_request_day",
+    "rejection",
+    "rejection_total",
+    "access_token",
+    "credential",
+    "source_key",
+    "api_key",
+    "command",
+    "notice",
+    "stat",
 ];
 
 /// Goes on with every tenant that is being erased. Whether there is more to do at once.
@@ -141,7 +141,7 @@ async fn sources_of_events(db: &Database, tenant: TenantId) -> Result<Vec<Source
 /// Whether anything is there still, be it what another process is deleting.
 async fn is_any_left(txn: &impl ConnectionTrait, tenant: TenantId) -> Result<bool, DbErr> {
     let large = ["payload", "attempt", "delivery", "event", "pending", "destination", "source"];
-    let tables = TABLES.iter().map(|(table, _)| *table).chain(large);
+    let tables = TABLES.into_iter().chain(large);
     let any = tables.map(|table| format!("EXISTS (SELECT 1 FROM {table} WHERE tenant_id = $1)"));
     let text = format!("SELECT {}", any.collect::<Vec<_>>().join(" OR "));
     let statement = Statement::from_sql_and_values(txn.get_database_backend(), text, [tenant.uuid().into()]);
@@ -149,11 +149,16 @@ async fn is_any_left(txn: &impl ConnectionTrait, tenant: TenantId) -> Result<boo
     row.ok_or_else(|| DbErr::RecordNotFound("EXISTS".into()))?.try_get_by_index(0)
 }
 
-async fn delete_all(db: &Database, (table, key): (&str, &str), tenant: TenantId) -> Result<u64, DbErr> {
-    let text = format!(
-        "DELETE FROM {table} WHERE tenant_id = $1 AND ({key}) IN
-            (SELECT {key} FROM {table} WHERE tenant_id = $1 ORDER BY {key} LIMIT {ROWS})"
-    );
+/// By the rows' places: a key of several columns SQLite would look for in all of the tenant's rows.
+async fn delete_all(db: &Database, table: &str, tenant: TenantId) -> Result<u64, DbErr> {
+    let text = if db.is_sqlite() {
+        format!("DELETE FROM {table} WHERE rowid IN (SELECT rowid FROM {table} WHERE tenant_id = $1 LIMIT {ROWS})")
+    } else {
+        format!(
+            "DELETE FROM {table} WHERE tenant_id = $1
+                AND ctid = ANY(ARRAY(SELECT ctid FROM {table} WHERE tenant_id = $1 LIMIT {ROWS}))"
+        )
+    };
     by_steps(db, &text, tenant.uuid()).await
 }
 
