@@ -42,6 +42,8 @@ pub struct App {
     pub replays: Bell,
     /// How long what comes is kept, unless a tenant keeps less.
     pub retention: Retention,
+    /// Statistics are added up for one caller at a time.
+    pub adding: Arc<Semaphore>,
     /// Those who watch.
     pub tails: Tails,
     pub clock: Clock,

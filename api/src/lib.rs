@@ -88,6 +88,7 @@ impl Api {
             explaining: Arc::new(tokio::sync::Semaphore::new(1)),
             replays: replaying::Bell::default(),
             retention,
+            adding: Arc::new(tokio::sync::Semaphore::new(1)),
             tails: resources::tail::Tails::default(),
             clock: opened.clock.clone(),
             wake,

@@ -4,7 +4,7 @@
 use relay::id::TenantId;
 use sea_orm::sqlx::sqlite::SqliteArguments;
 use sea_orm::sqlx::{self, Connection, Sqlite, query::Query};
-use sea_orm::{ConnectionTrait, DbErr, Statement, Value};
+use sea_orm::{ConnectionTrait, DbErr, QueryResult, Statement, Value};
 use uuid::Uuid;
 
 use crate::Database;
@@ -137,12 +137,15 @@ pub async fn read(
     let values: [Value; 5] =
         [tenant.uuid().into(), object.unwrap_or_default().into(), width.seconds().into(), after.into(), before.into()];
     let rows = db.query_all_raw(Statement::from_sql_and_values(db.get_database_backend(), text, values)).await?;
-    let read = rows.iter().map(|row| {
-        let counts: String = row.try_get_by_index(1)?;
-        let tally = serde_json::from_str(&counts).map_err(|error| DbErr::Json(error.to_string()))?;
-        Ok((row.try_get_by_index(0)?, tally))
-    });
-    read.collect()
+    // Some ten thousand of them, if many processes counted.
+    let parsed = tokio::task::spawn_blocking(move || rows.iter().map(parse).collect());
+    parsed.await.map_err(|error| DbErr::Custom(error.to_string()))?
+}
+
+fn parse(row: &QueryResult) -> Result<(i64, Tally), DbErr> {
+    let counts: String = row.try_get_by_index(1)?;
+    let tally = serde_json::from_str(&counts).map_err(|error| DbErr::Json(error.to_string()))?;
+    Ok((row.try_get_by_index(0)?, tally))
 }
 
 /// Forgets what is older than it may be, in bounded steps.

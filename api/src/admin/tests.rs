@@ -70,6 +70,7 @@ impl World {
             explaining: Arc::new(tokio::sync::Semaphore::new(1)),
             replays: crate::replaying::Bell::default(),
             retention: relay::retention::Retention::default(),
+            adding: Arc::new(tokio::sync::Semaphore::new(1)),
             tails: crate::resources::tail::Tails::default(),
             clock,
             wake: Wake::default(),

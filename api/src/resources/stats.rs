@@ -206,6 +206,7 @@ impl Api {
                 return Err(Error::query("destination_id", "cannot be asked together with `source_id`"));
             }
         };
+        let _turn = access.app().adding.acquire().await;
         let rows = stat::read(&access.app().db.read, access.id(), object, bucket.width(), (begin, end)).await?;
         let (mut total, mut tallies) = (Tally::default(), BTreeMap::<i64, Tally>::new());
         for (at, tally) in &rows {

@@ -1,7 +1,7 @@
 //! What a process counts: in memory, beside whatever it counts, and written a while later.
 
 use std::collections::hash_map::Entry;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -32,26 +32,33 @@ type Span = (i64, Width, Object);
 #[derive(Debug, Default)]
 struct Notes {
     objects: HashMap<Object, Noted>,
-    /// Of minutes and hours that are over, and not written as they were at their end.
+    /// Those of which something is not written, the longest waiting first.
+    unwritten: VecDeque<Object>,
+    /// Whole counts of minutes and hours that are over, or that could not be written.
     ended: BTreeMap<Span, Tally>,
+    /// The latest minute in which anything was counted. A clock that goes back counts in it: a row is never begun twice.
+    minute: i64,
 }
 
-/// What was counted of an object.
-#[derive(Debug)]
+/// What was counted of an object, in the present hour.
+#[derive(Debug, Default)]
 struct Noted {
-    /// When the present minute began.
+    /// When the minute began that `counts` are of.
     minute: i64,
     counts: Tally,
     /// In the minutes of this hour that are over.
     hour: Tally,
-    is_written: bool,
+    is_unwritten: bool,
 }
 
 /// How often counts are written, also when the clock has moved by as much, and how often that is looked at.
 const EVERY: Duration = Duration::from_secs(10);
 const LOOK: Duration = Duration::from_millis(250);
-/// Rows that are written at a time; the others wait for the next time.
+/// Rows that are written at a time, and how often in succession where that is not all.
 const ROWS: usize = 2_000;
+const ROUNDS: usize = 10;
+/// A write that takes longer is taken for one that failed.
+const WRITTEN_WITHIN: Duration = Duration::from_secs(20);
 /// Objects that are counted in an hour, some tens of megabytes; and rows of what is over that wait for the database.
 const OBJECTS: usize = 50_000;
 const ENDED: usize = 50_000;
@@ -83,7 +90,11 @@ impl Statistics {
         while stop.run_until_cancelled(tokio::time::sleep(LOOK)).await.is_some() {
             if clock.boot().saturating_sub(written_at) >= EVERY {
                 written_at = clock.boot();
-                told(self.write(&db, clock.now()).await);
+                for _ in 0..ROUNDS {
+                    if told(self.write(&db, clock.now()).await) < ROWS / 2 {
+                        break;
+                    }
+                }
             }
         }
         while told(self.write(&db, clock.now()).await) > 0 {}
@@ -91,10 +102,12 @@ impl Statistics {
 
     /// How many rows were written.
     async fn write(&self, db: &Database, now: i64) -> Result<usize, DbErr> {
-        let (ended, rows) = self.notes().due(now, ROWS);
-        let written = super::write(db, self.0.writer, rows).await;
+        let due = self.notes().due(now, ROWS);
+        let rows = due.iter().map(|(span, tally)| row(*span, tally)).collect();
+        let write = tokio::time::timeout(WRITTEN_WITHIN, super::write(db, self.0.writer, rows));
+        let written = write.await.unwrap_or_else(|_| Err(DbErr::Custom("it took too long".to_owned())));
         if written.is_err() {
-            self.notes().unwritten(ended);
+            self.notes().failed(due);
         }
         written
     }
@@ -132,86 +145,90 @@ impl Counting<'_> {
 impl Notes {
     /// What is counted of an object now; None if there are too many.
     fn tally(&mut self, object: Object, now: i64) -> Option<&mut Tally> {
-        let minute = Width::Minute.begin(now);
+        self.turn(now);
         let is_full = self.objects.len() >= OBJECTS;
         let noted = match self.objects.entry(object) {
             Entry::Occupied(noted) => noted.into_mut(),
             Entry::Vacant(_) if is_full => return None,
-            Entry::Vacant(place) => place.insert(Noted::since(minute)),
+            Entry::Vacant(place) => place.insert(Noted::default()),
         };
-        noted.turn(object, minute, &mut self.ended);
-        noted.is_written = false;
+        if noted.minute < self.minute {
+            if noted.is_unwritten {
+                end(&mut self.ended, (noted.minute, Width::Minute, object), &noted.counts);
+            }
+            noted.hour += &std::mem::take(&mut noted.counts);
+            noted.minute = self.minute;
+        }
+        if !std::mem::replace(&mut noted.is_unwritten, true) {
+            self.unwritten.push_back(object);
+        }
         Some(&mut noted.counts)
     }
 
-    /// What is to be written, at most so many rows: first what is over, which is given apart, since it is not kept here.
-    fn due(&mut self, now: i64, most: usize) -> (Vec<(Span, Tally)>, Vec<Row>) {
-        let minute = Width::Minute.begin(now);
-        let Self { objects, ended } = self;
-        objects.iter_mut().for_each(|(object, noted)| noted.turn(*object, minute, ended));
-        objects.retain(|_, noted| !noted.is_empty());
-        let over: Vec<(Span, Tally)> = std::iter::from_fn(|| ended.pop_first()).take(most).collect();
-        let mut rows: Vec<Row> = over.iter().map(|(span, tally)| row(*span, tally)).collect();
-        for (object, noted) in objects.iter_mut().filter(|(_, noted)| !noted.is_written) {
-            if rows.len() + 2 > most {
-                break;
-            }
-            rows.extend(noted.rows(*object));
-            noted.is_written = true;
+    /// Lets go of everything when an hour is over: what of it was not written is kept apart.
+    fn turn(&mut self, now: i64) {
+        let before = self.minute;
+        self.minute = before.max(Width::Minute.begin(now));
+        if Width::Hour.begin(before) == Width::Hour.begin(self.minute) {
+            return;
         }
-        (over, rows)
+        self.unwritten.clear();
+        for (object, noted) in self.objects.drain().filter(|(_, noted)| noted.is_unwritten) {
+            noted.spans(object).iter().for_each(|(span, tally)| end(&mut self.ended, *span, tally));
+        }
     }
 
-    /// Nothing of it was written, or nobody knows: all of it is written again.
-    fn unwritten(&mut self, over: Vec<(Span, Tally)>) {
-        self.objects.values_mut().for_each(|noted| noted.is_written = false);
-        over.into_iter().for_each(|(span, tally)| add(&mut self.ended, span, &tally));
-        while self.ended.len() > ENDED {
-            self.ended.pop_first();
-            metrics::counter!(LOST).increment(1);
+    /// What is to be written, at most so many rows: half of them of what is over, if there is as much.
+    fn due(&mut self, now: i64, most: usize) -> Vec<(Span, Tally)> {
+        self.turn(now);
+        let over = self.ended.len().min(most / 2);
+        let mut due = BTreeMap::new();
+        while due.len() + over + 2 <= most
+            && let Some(object) = self.unwritten.pop_front()
+        {
+            if let Some(noted) = self.objects.get_mut(&object) {
+                noted.is_unwritten = false;
+                due.extend(noted.spans(object));
+            }
+        }
+        // What could not be written before, and has been counted in since, is whole only as it is now.
+        due.keys().for_each(|span| drop(self.ended.remove(span)));
+        while due.len() < most
+            && let Some((span, tally)) = self.ended.pop_first()
+        {
+            due.insert(span, tally);
+        }
+        due.into_iter().collect()
+    }
+
+    /// Nothing of it was written, or nobody knows: all of it is written again, unless there is something newer.
+    fn failed(&mut self, due: Vec<(Span, Tally)>) {
+        for (span, tally) in due {
+            if !self.ended.contains_key(&span) {
+                end(&mut self.ended, span, &tally);
+            }
         }
     }
 }
 
 impl Noted {
-    fn since(minute: i64) -> Self {
-        Self { minute, counts: Tally::default(), hour: Tally::default(), is_written: true }
-    }
-
-    fn is_empty(&self) -> bool {
-        self.counts == Tally::default() && self.hour == Tally::default()
-    }
-
-    /// The present minute is this one; what was counted before is over. A clock that goes back changes nothing.
-    fn turn(&mut self, object: Object, minute: i64, ended: &mut BTreeMap<Span, Tally>) {
-        if minute <= self.minute {
-            return;
-        }
-        let counts = std::mem::take(&mut self.counts);
-        self.hour += &counts;
-        add(ended, (self.minute, Width::Minute, object), &counts);
-        let hour = Width::Hour.begin(self.minute);
-        if hour != Width::Hour.begin(minute) {
-            add(ended, (hour, Width::Hour, object), &std::mem::take(&mut self.hour));
-            self.is_written = true;
-        }
-        self.minute = minute;
-    }
-
-    /// The present minute and its hour.
-    fn rows(&self, object: Object) -> [Row; 2] {
+    /// The last minute and its hour.
+    fn spans(&self, object: Object) -> [(Span, Tally); 2] {
         let mut hour = self.hour.clone();
         hour += &self.counts;
         [
-            row((self.minute, Width::Minute, object), &self.counts),
-            row((Width::Hour.begin(self.minute), Width::Hour, object), &hour),
+            ((self.minute, Width::Minute, object), self.counts.clone()),
+            ((Width::Hour.begin(self.minute), Width::Hour, object), hour),
         ]
     }
 }
 
-fn add(ended: &mut BTreeMap<Span, Tally>, span: Span, tally: &Tally) {
-    if *tally != Tally::default() {
-        *ended.entry(span).or_default() += tally;
+/// Keeps what is over until it is written. Of too much, the oldest is lost.
+fn end(ended: &mut BTreeMap<Span, Tally>, span: Span, tally: &Tally) {
+    ended.insert(span, tally.clone());
+    if ended.len() > ENDED {
+        ended.pop_first();
+        metrics::counter!(LOST).increment(1);
     }
 }
 
@@ -235,46 +252,86 @@ mod tests {
         Uuid::from_u128(1).into()
     }
 
+    fn object(number: u128) -> Object {
+        (tenant(), Uuid::from_u128(number))
+    }
+
     fn count(notes: &mut Notes, now: i64) {
-        notes.tally((tenant(), Uuid::nil()), now).unwrap().accepted += 1;
+        notes.tally(object(0), now).unwrap().accepted += 1;
     }
 
     /// Width, time since noon in minutes and accepted events of each row.
     fn due(notes: &mut Notes, now: i64, most: usize) -> Vec<(Width, i64, u64)> {
-        let accepted = |row: &Row| serde_json::from_str::<Tally>(&row.counts).unwrap().accepted;
-        let (_, rows) = notes.due(now, most);
-        rows.iter().map(|row| (row.width, (row.at - NOON) / MINUTE, accepted(row))).collect()
+        let of = |((at, width, _), tally): &(Span, Tally)| (*width, (at - NOON) / MINUTE, tally.accepted);
+        notes.due(now, most).iter().map(of).collect()
     }
 
     #[test]
-    fn a_row_is_always_whole_and_written_once_when_its_time_is_over() {
+    fn a_row_is_always_whole_and_written_when_something_was_counted_since() {
         use Width::{Hour, Minute};
         let mut notes = Notes::default();
         count(&mut notes, NOON);
         count(&mut notes, NOON + 59_999);
         assert_eq!(due(&mut notes, NOON + 59_999, 100), [(Minute, 0, 2), (Hour, 0, 2)]);
         assert_eq!(due(&mut notes, NOON + 59_999, 100), []);
+        count(&mut notes, NOON + 59_999);
         count(&mut notes, NOON + MINUTE);
-        assert_eq!(due(&mut notes, NOON + MINUTE, 100), [(Minute, 0, 2), (Minute, 1, 1), (Hour, 0, 3)]);
+        assert_eq!(due(&mut notes, NOON + MINUTE, 100), [(Minute, 0, 3), (Hour, 0, 4), (Minute, 1, 1)]);
         count(&mut notes, NOON + MINUTE);
         count(&mut notes, NOON + HOUR);
         let rows = due(&mut notes, NOON + HOUR, 100);
-        assert_eq!(rows, [(Hour, 0, 4), (Minute, 1, 2), (Minute, 60, 1), (Hour, 60, 1)]);
-        assert_eq!(due(&mut notes, NOON + 2 * HOUR, 100), [(Minute, 60, 1), (Hour, 60, 1)]);
+        assert_eq!(rows, [(Hour, 0, 5), (Minute, 1, 2), (Minute, 60, 1), (Hour, 60, 1)]);
+        assert_eq!(due(&mut notes, NOON + 2 * HOUR, 100), []);
         assert!(notes.objects.is_empty(), "what nothing happens to is not kept in mind");
     }
 
     #[test]
-    fn what_is_too_much_at_a_time_waits_and_what_was_not_written_is_written_again() {
+    fn a_clock_that_goes_back_begins_no_row_twice() {
+        use Width::{Hour, Minute};
         let mut notes = Notes::default();
-        for minute in 0..5 {
-            count(&mut notes, NOON + minute * MINUTE);
+        (0..3).for_each(|_| count(&mut notes, NOON - 1));
+        assert_eq!(due(&mut notes, NOON, 100), [(Hour, -60, 3), (Minute, -1, 3)]);
+        count(&mut notes, NOON - 1);
+        assert_eq!(due(&mut notes, NOON - 1, 100), [(Minute, 0, 1), (Hour, 0, 1)]);
+    }
+
+    /// All have something new in every round.
+    #[test]
+    fn of_many_each_has_its_turn() {
+        let mut notes = Notes::default();
+        let mut written: HashMap<Uuid, usize> = HashMap::new();
+        for _ in 0..10 {
+            (0..50).for_each(|number| notes.tally(object(number), NOON).unwrap().accepted += 1);
+            for ((_, width, (_, object)), _) in notes.due(NOON, 20) {
+                *written.entry(object).or_default() += usize::from(width == Width::Hour);
+            }
         }
-        let (over, rows) = notes.due(NOON + 4 * MINUTE, 3);
-        assert_eq!((over.len(), rows.len()), (3, 3));
-        notes.unwritten(over);
-        assert_eq!(notes.due(NOON + 4 * MINUTE, 100).1.len(), 6);
-        assert_eq!(notes.due(NOON + 4 * MINUTE, 100).1.len(), 0);
+        assert_eq!((written.len(), written.values().max()), (50, Some(&2)), "{written:?}");
+    }
+
+    #[test]
+    fn what_was_not_written_is_written_again_as_it_is_by_then() {
+        use Width::{Hour, Minute};
+        let mut notes = Notes::default();
+        count(&mut notes, NOON);
+        let failed = notes.due(NOON, 100);
+        notes.failed(failed);
+        assert_eq!(due(&mut notes, NOON, 100), [(Minute, 0, 1), (Hour, 0, 1)], "nothing came since");
+
+        let failed = notes.due(NOON, 100);
+        assert_eq!(failed.len(), 0);
+        count(&mut notes, NOON);
+        let failed = notes.due(NOON, 100);
+        count(&mut notes, NOON);
+        notes.failed(failed);
+        assert_eq!(due(&mut notes, NOON, 100), [(Minute, 0, 3), (Hour, 0, 3)], "one row each, as it is now");
+        assert_eq!(due(&mut notes, NOON, 100), []);
+
+        count(&mut notes, NOON);
+        let failed = notes.due(NOON, 100);
+        count(&mut notes, NOON + MINUTE);
+        notes.failed(failed);
+        assert_eq!(due(&mut notes, NOON + MINUTE, 100), [(Minute, 0, 4), (Hour, 0, 5), (Minute, 1, 1)]);
     }
 
     #[test]
@@ -285,11 +342,8 @@ mod tests {
             statistics.at(NOON).of(tenant(), SourceId::at(number), |tally| tally.accepted += 1);
         }
         assert_eq!(statistics.notes().objects.len(), OBJECTS);
-        let over = (0..=ENDED).map(|number| {
-            let span = (i64::try_from(number).unwrap(), Width::Minute, (tenant(), Uuid::nil()));
-            (span, Tally { accepted: 1, ..Tally::default() })
-        });
-        statistics.notes().unwritten(over.collect());
-        assert_eq!(statistics.notes().ended.len(), ENDED);
+        count(&mut statistics.notes(), NOON + HOUR);
+        let notes = statistics.notes();
+        assert_eq!((notes.ended.len(), notes.objects.len(), notes.unwritten.len()), (ENDED, 1, 1));
     }
 }
