@@ -85,6 +85,21 @@ impl Tail {
         told
     }
 
+    /// Reads until it is said, without news, where the stream is. Gives that.
+    pub async fn said_where(&mut self) -> String {
+        let said = tokio::time::timeout(PATIENCE, async {
+            loop {
+                let block = self.block().await.expect("the stream goes on");
+                let news = self.read(&block);
+                assert_eq!(news, None, "nothing is to be told");
+                if block.starts_with("id: ") {
+                    return self.last_id.clone();
+                }
+            }
+        });
+        said.await.expect("it is said where the stream is")
+    }
+
     /// What stands before the next empty line.
     async fn block(&mut self) -> Option<String> {
         loop {

@@ -17,7 +17,7 @@ use super::sources::Rejection;
 use crate::auth::{Caller, Scope};
 use crate::error::{Error, Place, Trouble};
 use crate::input::Search;
-use crate::wire::{Id, Kinds, Text, Time};
+use crate::wire::{Id, Kinds, Text, Time, time};
 
 mod cursor;
 mod follower;
@@ -69,6 +69,13 @@ pub struct Gap {
     /// Until this time.
     #[oai(nullable)]
     pub before: Option<Time>,
+}
+
+impl Gap {
+    fn of(why: &str, after: i64, before: i64) -> Self {
+        let reason = format!("{why}, and what was made in this time is not told any more");
+        Self { reason, after: Some(time(after)), before: Some(time(before)) }
+    }
 }
 
 /// A stream of news.
@@ -136,8 +143,8 @@ impl Api {
     /// `gap` (something is not told, since nobody read for minutes, or since more than 1,000 deliveries are unfinished: then
     /// only the oldest and the newest 500 are watched). What becomes of a delivery later comes as another `delivery`.
     ///
-    /// `id` can be sent as `Last-Event-ID` within five minutes: the stream goes on from there, and hardly anything is told
-    /// twice. It ends after an hour at most, when the relay restarts, when the key is not good any more, and when nobody
+    /// `id` can be sent as `Last-Event-ID` within five minutes: the stream goes on from there. Of very much that was told in
+    /// the last ten seconds some is told again; nothing is left out. It ends after an hour at most, when the relay restarts, when the key is not good any more, and when nobody
     /// reads; clients come again by themselves. A tenant has at most 5 of them in each process.
     #[oai(path = "/tenants/:tenant_id/tail", method = "get", operation_id = "tail")]
     async fn tail(

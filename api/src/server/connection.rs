@@ -39,6 +39,11 @@ const LAST_WORDS: Duration = Duration::from_secs(35);
 /// An answer that goes on and on has nothing to end: it ends at once, if anybody reads it.
 const LAST_WORDS_OF_A_STREAM: Duration = Duration::from_secs(1);
 
+/// A peer that confirms nothing of what was sent for so long has gone without a word. The system itself would try for a
+/// quarter of an hour, and a stream's place would be taken meanwhile.
+#[cfg(target_os = "linux")]
+const UNHEARD: Duration = Duration::from_secs(60);
+
 /// What all connections share.
 pub(super) struct Connections<E> {
     pub(super) door: Door,
@@ -83,6 +88,8 @@ async fn enter<E>(
     let local = stream.local_addr().map(|address| LocalAddr(address.into())).unwrap_or_default();
     // Small answers must not wait for more. Where that fails, the peer has gone already.
     let _ = stream.set_nodelay(true);
+    #[cfg(target_os = "linux")]
+    let _ = socket2::SockRef::from(&stream).set_tcp_user_timeout(Some(UNHEARD));
     let mut peer = SocketAddr::new(peer.ip().to_canonical(), peer.port());
     if door.proxy_protocol {
         peer = sender(&mut stream, peer, door).await?;

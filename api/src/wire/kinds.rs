@@ -67,6 +67,11 @@ impl Display for Kinds {
 
 impl Meaning for Kinds {
     const FORMAT: &'static str = "kinds";
+
+    fn pattern() -> Option<String> {
+        let name = Kind::ALL.map(Kind::name).join("|");
+        Some(format!("^({name})(, *({name}))*$"))
+    }
 }
 
 #[cfg(test)]

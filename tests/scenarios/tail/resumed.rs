@@ -8,7 +8,12 @@ use harness::tail::News;
 use harness::wire::Wire;
 use harness::{Database, Receiver, Relay, Route, eventually, json, on_each_database, on_postgres, within};
 
-on_each_database![a_stream_goes_on_where_it_broke_off, what_is_too_long_ago_is_not_told_and_that_is_said];
+on_each_database![
+    a_stream_goes_on_where_it_broke_off,
+    what_is_too_long_ago_is_not_told_and_that_is_said,
+    a_quiet_stream_goes_on_where_it_broke_off,
+    of_very_much_nothing_is_left_out,
+];
 on_postgres![a_stream_outlives_an_outage_of_the_database];
 
 async fn a_stream_goes_on_where_it_broke_off(database: Database) {
@@ -79,6 +84,51 @@ async fn what_is_too_long_ago_is_not_told_and_that_is_said(database: Database) {
     assert_eq!((gap.kind.as_str(), said), ("gap", [true, true]), "{gap:?}");
     let live = source.send("live").await;
     assert_eq!(text(&tail.told().await.data, "id"), live);
+}
+
+/// Nothing was told for far longer than a break may last.
+async fn a_quiet_stream_goes_on_where_it_broke_off(database: Database) {
+    let relay = Relay::start(database).await;
+    let receiver = Receiver::start().await;
+    let Route { tenant, source, .. } = relay.route(&receiver).await;
+    let mut tail = tenant.tail("?event_type=rare").await;
+    let mut place = tail.said_where().await;
+    for _ in 0..10 {
+        relay.clock.advance(Duration::from_secs(40));
+        place = tail.said_where().await;
+    }
+    drop(tail);
+
+    let missed = source.send("rare").await;
+    tenant.settled(&missed).await;
+    relay.clock.advance(Duration::from_secs(60));
+    relay.clock_is_followed().await;
+    let mut tail = tenant.tail_from("?event_type=rare", &place).await;
+    let told = tail.until(|news| news.kind == "delivery").await;
+    goes_on(&told, &[&missed], &[&missed]);
+}
+
+/// More than a cursor can remember. What has an id from before the last that was told may have been committed after it.
+async fn of_very_much_nothing_is_left_out(database: Database) {
+    let relay = Relay::start(database).await;
+    let receiver = Receiver::start().await;
+    let Route { tenant, source, .. } = relay.route(&receiver).await;
+    let mut tail = tenant.tail("?kinds=event").await;
+    let late = source.send("late").await;
+    tail.told().await;
+    source.send_many(400, 8, |_| "many".to_owned()).await;
+    for _ in 0..400 {
+        tail.told().await;
+    }
+    let place = tail.last_id.clone();
+    drop(tail);
+
+    let mut again = tenant.tail_from("?kinds=event", &place).await;
+    let live = source.send("live").await;
+    let told = again.until(|news| news.data["id"] == live.as_str()).await;
+    let told: BTreeSet<_> = told.iter().map(|news| text(&news.data, "id")).collect();
+    assert!(told.contains(&late), "whatever is not remembered is told again: {} told", told.len());
+    assert!(told.len() < 200, "what is remembered is not: {} told", told.len());
 }
 
 async fn a_stream_outlives_an_outage_of_the_database(database: Database) {

@@ -1,5 +1,5 @@
 //! Where a tail can be taken up again: a time up to which all was told, and what was told of the time since. So nothing is
-//! told twice, unless there was too much of it to remember.
+//! left out, and nothing told twice unless there was too much of it to remember.
 
 use std::collections::{HashSet, VecDeque};
 use std::fmt::{self, Display};
@@ -23,12 +23,10 @@ pub(super) struct Cursor {
 pub(super) struct Told {
     /// Each with its time, by which it would be found again.
     last: VecDeque<(i64, u32)>,
-    /// The latest time of what is not remembered any more.
-    forgotten: i64,
 }
 
-/// So many marks fit into a line that nobody minds.
-const MARKS: usize = 32;
+/// So many marks fit into a line of 1,400 bytes, which no client and no proxy minds in a header.
+const MARKS: usize = 256;
 
 /// Stands for something that can be told; `stage` tells apart what can be told of it. Two have the same once in four
 /// billion times.
@@ -40,23 +38,20 @@ pub(super) fn mark(id: Uuid, stage: u16) -> u32 {
 impl Told {
     /// What was told before a stream broke off, at the latest at `until`.
     pub(super) fn before(cursor: &Cursor, until: i64) -> Self {
-        Self { last: cursor.told.iter().map(|mark| (until, *mark)).collect(), forgotten: 0 }
+        Self { last: cursor.told.iter().map(|mark| (until, *mark)).collect() }
     }
 
     pub(super) fn note(&mut self, at: i64, mark: u32) {
-        if self.last.len() == MARKS
-            && let Some((forgotten, _)) = self.last.pop_front()
-        {
-            self.forgotten = self.forgotten.max(forgotten);
+        if self.last.len() == MARKS {
+            self.last.pop_front();
         }
         self.last.push_back((at, mark));
     }
 
-    /// All of what was made or ended before `settled` was told; and, if so, all that there is.
-    pub(super) fn cursor(&self, settled: i64, is_all: bool) -> Cursor {
-        let at = if is_all { settled.max(self.forgotten + 1) } else { settled };
-        let told = self.last.iter().filter(|(time, _)| *time >= at).map(|(_, mark)| *mark);
-        Cursor { at, told: told.collect() }
+    /// All of what was made or ended before `settled` was told.
+    pub(super) fn cursor(&self, settled: i64) -> Cursor {
+        let told = self.last.iter().filter(|(time, _)| *time >= settled).map(|(_, mark)| *mark);
+        Cursor { at: settled, told: told.collect() }
     }
 }
 
@@ -95,10 +90,10 @@ mod tests {
         let mut told = Told::default();
         (0..5).for_each(|number| told.note(1_000 + i64::from(number), number));
         for settled in [0, 1_002, 9_999] {
-            let cursor = told.cursor(settled, true);
+            let cursor = told.cursor(settled);
             assert_eq!(cursor.to_string().parse(), Ok(cursor));
         }
-        assert_eq!(told.cursor(1_002, true).told, [2, 3, 4].into());
+        assert_eq!(told.cursor(1_002).told, [2, 3, 4].into());
         let too_long = format!("5.{}", URL_SAFE_NO_PAD.encode([0; 4 * (MARKS + 1)]));
         for text in ["", "5", "-1.", "x.", "5.A", "5.AAAA", "5.%", "9999999999999999999999.", &too_long] {
             assert_eq!(text.parse::<Cursor>(), Err(NoCursor), "{text:?}");
@@ -106,13 +101,15 @@ mod tests {
         assert_eq!("5.".parse(), Ok(Cursor { at: 5, told: HashSet::new() }));
     }
 
+    /// Something of its time may be seen later than all that was told.
     #[test]
-    fn what_is_too_much_to_remember_is_not_gone_back_to() {
+    fn what_is_too_much_to_remember_is_told_again_and_nothing_left_out() {
         let mut told = Told::default();
-        (0..40u32).for_each(|number| told.note(i64::from(number), number));
-        let cursor = told.cursor(0, true);
-        assert_eq!((cursor.at, cursor.told.len()), (8, MARKS));
-        assert_eq!(told.cursor(0, false).at, 0, "while more is to be told, it may be told twice but not left out");
+        (0..1_000u32).for_each(|number| told.note(i64::from(number), number));
+        let cursor = told.cursor(100);
+        assert_eq!((cursor.at, cursor.told.len()), (100, MARKS));
+        assert!(cursor.told.contains(&999) && !cursor.told.contains(&100));
+        assert!(cursor.to_string().len() < 1_400);
     }
 
     #[test]
@@ -120,8 +117,8 @@ mod tests {
         let before = Cursor { at: 1_000, told: [1, 2].into() };
         let mut told = Told::before(&before, 1_500);
         told.note(1_600, 3);
-        assert_eq!(told.cursor(1_000, true).told, [1, 2, 3].into());
-        assert_eq!(told.cursor(1_501, true).told, [3].into());
+        assert_eq!(told.cursor(1_000).told, [1, 2, 3].into());
+        assert_eq!(told.cursor(1_501).told, [3].into());
     }
 
     #[test]

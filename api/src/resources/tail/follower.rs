@@ -19,7 +19,7 @@ use super::{Gap, TailSearch};
 use crate::auth::{Access, Scope};
 use crate::error::Error;
 use crate::server::Hold;
-use crate::wire::{NewsKind, time};
+use crate::wire::NewsKind;
 
 mod reading;
 
@@ -29,6 +29,8 @@ const EVERY: Duration = Duration::from_millis(500);
 const STEP_WITHIN: Duration = Duration::from_secs(5);
 /// What is older is not told any more.
 const BEHIND_MS: i64 = 5 * 60_000;
+/// After so long without news it is said where the stream is, so that who comes again does not begin at the last news.
+const SAID_AFTER: Duration = Duration::from_secs(30);
 /// A tail begins a moment back: the clocks of two processes are not quite the same.
 const MOMENT_MS: i64 = 250;
 /// Among so many deliveries it is looked for those that ended while nobody listened.
@@ -55,6 +57,8 @@ pub(super) struct Follower {
     /// What is not told, and is not said yet.
     gaps: Vec<Gap>,
     next_look: Instant,
+    /// By the boot-time clock, unless there is news before.
+    says_where_at: Duration,
     /// By the boot-time clock.
     ends_at: Duration,
     hold: Hold,
@@ -84,7 +88,7 @@ impl Follower {
         let (now, ends_in) = (clock.now(), search.duration_s.unwrap_or(LONGEST_S));
         let is_resumed = cursor.is_some();
         let cursor = cursor.unwrap_or(Cursor { at: now - MOMENT_MS, told: HashSet::new() });
-        let at = cursor.at.min(now);
+        let at = cursor.at.clamp(now - BEHIND_MS + OVERLAP_MS, now);
         let mut follower = Self {
             wanted: Wanted::of(search),
             events: Window::new(Followed::Events, at),
@@ -96,8 +100,9 @@ impl Follower {
             told: Told::before(&cursor, now),
             settled: at,
             told_before: cursor.told,
-            gaps: Vec::new(),
+            gaps: (cursor.at < at).then(|| Gap::of("that was too long ago", cursor.at, at)).into_iter().collect(),
             next_look: Instant::now(),
+            says_where_at: clock.boot(),
             ends_at: clock.boot() + Duration::from_secs(ends_in.into()),
             hold: access.caller.facts.lifeline.hold(),
             _place: place,
@@ -107,13 +112,14 @@ impl Follower {
         if !kinds.into_iter().any(|kind| follower.wanted.has(kind)) {
             return Err(Error::query("kinds", "names nothing that has what else is asked for"));
         }
-        if is_resumed && follower.wanted.has(NewsKind::Delivery) {
-            let since = (at, at.max(now - BEHIND_MS));
-            let ended = tail::ended(&follower.access.app().db, follower.access.id(), since, ENDED_AMONG).await?;
-            follower.found.extend(ended.into_iter().map(|id| Found::Delivery(id, HEARD_ALL)));
-        }
-        // From here on it is known what is not finished.
+        // From here on it is known what is not finished; what ends in between is found twice, and told once.
         follower.look().await?;
+        if is_resumed && follower.wanted.has(NewsKind::Delivery) {
+            let ended = tail::ended(&follower.access.app().db, follower.access.id(), (at, at), ENDED_AMONG).await?;
+            let found = std::mem::take(&mut follower.found);
+            follower.found.extend(ended.into_iter().map(|id| Found::Delivery(id, HEARD_ALL)));
+            follower.found.extend(found);
+        }
         Ok(follower)
     }
 
@@ -133,7 +139,12 @@ impl Follower {
             }
             match tokio::time::timeout(STEP_WITHIN, self.step()).await {
                 Ok(Ok(news)) if !news.is_empty() => return Some((news, self)),
-                Ok(Ok(_)) => is_away = false,
+                Ok(Ok(_)) => {
+                    is_away = false;
+                    if let Some(place) = self.place() {
+                        return Some((vec![place], self));
+                    }
+                }
                 // It is not known who may hear what, or what there is: nothing is told, and nothing left out.
                 Ok(Err(Error::Unavailable(_))) | Err(_) => {
                     is_away = true;
@@ -145,6 +156,15 @@ impl Follower {
                 }
             }
         }
+    }
+
+    /// Where this can be taken up again, said now and then while there is no news: a message without data is none.
+    fn place(&mut self) -> Option<sse::Event> {
+        let now = self.access.app().clock.boot();
+        (now >= self.says_where_at).then(|| {
+            self.says_where_at = now + SAID_AFTER;
+            sse::Event::message("").id(self.told.cursor(self.settled).to_string())
+        })
     }
 
     /// Looks for news, or reads some that were found. Who may not hear it any more is an error.
@@ -163,13 +183,13 @@ impl Follower {
                 events.push(event);
             }
         }
-        let is_all = self.found.is_empty();
-        if is_all {
+        if self.found.is_empty() {
             self.settled = self.floor();
             self.told_before.clear();
         }
         if let Some(last) = events.pop() {
-            events.push(last.id(self.told.cursor(self.settled, is_all).to_string()));
+            events.push(last.id(self.told.cursor(self.settled).to_string()));
+            self.says_where_at = self.access.app().clock.boot() + SAID_AFTER;
         }
         Ok(events)
     }
@@ -218,8 +238,7 @@ impl Follower {
             for window in [&mut self.events, &mut self.finished, &mut self.rejections] {
                 window.skip_to(until);
             }
-            let reason = "nobody read for too long, and this is not told any more".to_owned();
-            self.gaps.push(Gap { reason, after: Some(time(floor)), before: Some(time(until)) });
+            self.gaps.push(Gap::of("nobody read for too long", floor, until));
         }
     }
 
