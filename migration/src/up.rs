@@ -43,15 +43,12 @@ pub async fn up(db: &DatabaseConnection, patience: Duration, said: impl Fn(Step)
         return Ok(());
     }
     let mut wait = Wait { until: Instant::now() + patience, patience, told: false, said: &said };
-    if db.get_database_backend() == DbBackend::Postgres {
-        let lock = wait.for_postgres(db).await?;
-        while let Some(name) = apply_next(db).await? {
-            said(Step::Applied(name));
-        }
-        return Ok(lock.commit().await?);
-    }
     loop {
-        let alone = wait.for_sqlite(db).await?;
+        // Whoever is alone and what it does end together, however they end.
+        let alone = match db.get_database_backend() {
+            DbBackend::Postgres => wait.for_postgres(db).await?,
+            _ => wait.for_sqlite(db).await?,
+        };
         let applied = apply_next(&alone).await?;
         alone.commit().await?;
         match applied {
@@ -92,7 +89,7 @@ struct Wait<'a, S> {
 }
 
 impl<S: Fn(Step)> Wait<'_, S> {
-    /// A transaction that holds an advisory lock, beside the connection that migrates.
+    /// A transaction that holds an advisory lock, and in which the next one is applied.
     async fn for_postgres(&mut self, db: &DatabaseConnection) -> Result<DatabaseTransaction, UpError> {
         let txn = db.begin().await?;
         let ask =
