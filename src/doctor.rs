@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use relay::settings::Mistake;
 
 use crate::serve;
+use crate::shown;
 
 mod database;
 mod egress;
@@ -46,23 +47,28 @@ pub(crate) struct Settings {
 /// `mistakes` are settings of the environment that could not be read, and so have their defaults.
 pub(crate) async fn run(settings: Settings, mistakes: Vec<Mistake>) -> ExitCode {
     let mut report = Report::default();
-    report.extend(of_environment(mistakes));
+    report.extend(of_environment(mistakes, &settings.relay));
     report.extend(listener::examine(&settings.relay).await);
     report.extend(retention::examine(&settings.relay));
     report.extend(machine::examine());
     report.extend(egress::examine(&settings.relay, settings.url.as_deref()).await);
     report.extend(database::examine(&settings.relay).await);
     if settings.json {
-        crate::shown::print_json(&report.in_json());
+        shown::print_json(&report.in_json());
     } else {
-        println!("{report}");
+        shown::say(&report);
     }
     if report.problems() == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 const SETTINGS: &str = "settings";
 
-fn of_environment(mistakes: Vec<Mistake>) -> Vec<Finding> {
+fn of_environment(mistakes: Vec<Mistake>, settings: &serve::Settings) -> Vec<Finding> {
+    let mut mistakes = mistakes;
+    if let Err(error) = settings.trace.check() {
+        let why = std::error::Error::source(&error).map(ToString::to_string).unwrap_or_default();
+        mistakes.push(Mistake { name: "HOOKYARD_OTLP_HEADERS".to_owned(), why });
+    }
     if mistakes.is_empty() {
         return vec![Finding::ok(SETTINGS, "every setting can be read")];
     }

@@ -132,7 +132,7 @@ async fn create(asked: Create) -> Result<(), Error> {
     if asked.json {
         shown::print_json(&shown::json(&ApiKey { key: Some(key.to_owned()), ..ApiKey::show(&kept)? }));
     } else {
-        println!("{key}");
+        shown::say(key);
     }
     db.close().await;
     Ok(())
@@ -169,15 +169,22 @@ fn line(key: &api_key::Model) -> Vec<String> {
 async fn revoke(asked: &Revoke) -> Result<(), Error> {
     let (db, clock) = asked.place.open().await?;
     let found = api_key::find_for_operator(&db.read, asked.id).await?;
-    let key = found.ok_or_else(|| format!("there is no key {}; `hookyard keys list` shows them", asked.id))?;
+    let missing = || format!("there is no key {}; `hookyard keys list` shows them", asked.id);
+    let key = found.ok_or_else(missing)?;
     let (hash, before) = (key.hash.as_slice().try_into()?, shown::json(&ApiKey::show(&key)?));
     let txn = db.begin().await?;
-    api_key::delete_for_operator(&txn, asked.id).await?;
+    if !api_key::delete_for_operator(&txn, asked.id).await? {
+        return Err(missing().into());
+    }
     audit::insert(&txn, row(("delete", asked.id, key.tenant()), (Some(before), None), clock.now())).await?;
     change::record(&txn, &[Changed::ApiKey(hash)], clock.now()).await?;
     txn.commit().await?;
     let whose = if key.tenant_id.is_some() { "a tenant's" } else { "an operator's" };
-    println!("{} ({whose}, \"{}\") is revoked: within a second it opens nothing any more", asked.id, key.name);
+    shown::say(format_args!(
+        "{} ({whose}, \"{}\") is revoked: within a second it opens nothing any more",
+        asked.id,
+        shown::plain(&key.name)
+    ));
     db.close().await;
     Ok(())
 }

@@ -50,7 +50,7 @@ enum Command {
     Migrate(migrate::Settings),
     /// Make, list and revoke API keys
     Keys(keys::Settings),
-    /// Make, list and show tenants
+    /// Make, list, show and delete tenants
     Tenants(tenants::Settings),
     /// Look at settings, database, clock, way out and keys: say what is wrong and how to mend it
     Doctor(Box<doctor::Settings>),

@@ -9,6 +9,7 @@ use relay::telemetry::TelemetrySettings;
 
 use crate::place::{Place, unusable};
 use crate::serve::Error;
+use crate::shown;
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
@@ -38,7 +39,7 @@ pub(crate) async fn run(settings: Settings) -> Result<(), Error> {
     }
     let schema = up(url, Duration::from_secs(settings.wait.into()), |step| match step {
         Step::Waits(who) => eprintln!("waiting: the database is in use ({who})"),
-        Step::Applied(name) => println!("applied  {name}"),
+        Step::Applied(name) => shown::say(format_args!("applied  {name}")),
     });
     conclude(&schema.await?);
     Ok(())
@@ -56,7 +57,7 @@ pub(crate) async fn up(url: &str, patience: Duration, said: impl Fn(Step) + Send
 async fn check(url: &str) -> Result<(), Error> {
     let schema = look(url).await?;
     for name in &schema.pending {
-        println!("pending  {name}");
+        shown::say(format_args!("pending  {name}"));
     }
     schema.fits()?;
     conclude(&schema);
@@ -76,11 +77,11 @@ async fn look(url: &str) -> Result<Schema, Error> {
 
 fn conclude(schema: &Schema) {
     for name in &schema.unknown {
-        println!("newer    {name}");
+        shown::say(format_args!("newer    {name}"));
     }
     if schema.unknown.is_empty() {
-        println!("the database is up to date");
+        shown::say("the database is up to date");
     } else {
-        println!("the database was migrated by a newer version, on which this one runs");
+        shown::say("the database was migrated by a newer version, on which this one runs");
     }
 }

@@ -1,5 +1,8 @@
 //! What commands print: tables for people, JSON for scripts, in the shapes of the admin API.
 
+use std::fmt::Display;
+use std::io::{ErrorKind, Write as _};
+
 use comfy_table::{Table, presets};
 use poem_openapi::types::ToJSON;
 use serde_json::Value;
@@ -11,16 +14,29 @@ pub(crate) fn json(thing: &impl ToJSON) -> Value {
 
 /// Prints for scripts.
 pub(crate) fn print_json(value: &Value) {
-    println!("{value:#}");
+    say(format_args!("{value:#}"));
 }
 
 /// Prints for people: one line a row, columns apart by two spaces, so that `grep` and `awk` can read it as well.
 pub(crate) fn print_table(header: &[&str], rows: impl IntoIterator<Item = Vec<String>>) {
     let mut table = Table::new();
     table.load_style(presets::NOTHING).set_header(header);
-    table.add_rows(rows);
+    table.add_rows(rows.into_iter().map(|cells| cells.iter().map(|cell| plain(cell)).collect::<Vec<_>>()));
     for line in table.lines() {
-        println!("{}", line.trim());
+        say(line.trim());
+    }
+}
+
+/// A text of a tenant's without what would end a line, or move an operator's cursor.
+pub(crate) fn plain(text: &str) -> String {
+    text.chars().map(|letter| if letter.is_control() { '\u{fffd}' } else { letter }).collect()
+}
+
+/// Prints a line. Whoever has stopped reading, as `head` does, wants no more.
+pub(crate) fn say(line: impl Display) {
+    match writeln!(std::io::stdout().lock(), "{line}") {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => panic!("nothing can be printed: {error}"),
+        _ => {}
     }
 }
 

@@ -207,8 +207,12 @@ async fn delete(asked: &Delete) -> Result<(), Error> {
         shown::print_json(&shown::json(&Tenant::show(&after, &retention)?));
     } else {
         let slug = &asked.slug;
-        println!("{slug} is deleted: within a second nothing of it is accepted, sent or shown any more");
-        println!("a running relay erases what it has; `hookyard tenants show {slug}` says how far that is");
+        shown::say(format_args!(
+            "{slug} is deleted: within a second nothing of it is accepted, sent or shown any more"
+        ));
+        shown::say(format_args!(
+            "a running relay erases what it has; `hookyard tenants show {slug}` says how far that is"
+        ));
     }
     Ok(())
 }

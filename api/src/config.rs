@@ -107,7 +107,8 @@ fn operator_key(text: &str) -> Result<SecretString, String> {
 /// What paths are put behind: the parser itself says of a missing scheme only that a base is missing.
 fn public_url(text: &str) -> Result<Url, String> {
     let is_base = |url: &Url| {
-        let is_bare = url.username().is_empty() && url.query().is_none() && url.fragment().is_none();
+        let has_user = !url.username().is_empty() || url.password().is_some();
+        let is_bare = !has_user && url.query().is_none() && url.fragment().is_none();
         matches!(url.scheme(), "http" | "https") && url.has_host() && is_bare
     };
     let url = Url::parse(text).ok().filter(is_base);

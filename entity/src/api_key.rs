@@ -60,9 +60,9 @@ pub async fn of_operators(db: &impl ConnectionTrait) -> Result<Vec<Model>, DbErr
     Entity::find().filter(Column::TenantId.is_null()).order_by_desc(Column::Id).all(db).await
 }
 
-/// The key is gone, whosever it was.
-pub async fn delete_for_operator(txn: &impl ConnectionTrait, id: ApiKeyId) -> Result<(), DbErr> {
-    Entity::delete_by_id(id.uuid()).exec(txn).await.map(drop)
+/// Whether the key was there until now, whosever it was.
+pub async fn delete_for_operator(txn: &impl ConnectionTrait, id: ApiKeyId) -> Result<bool, DbErr> {
+    Ok(Entity::delete_by_id(id.uuid()).exec(txn).await?.rows_affected > 0)
 }
 
 /// A tenant's key.

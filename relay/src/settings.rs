@@ -72,10 +72,12 @@ fn complain(command: &Command, error: Error) -> ! {
     exit(error.exit_code());
 }
 
-/// The error without the value that it is about, where that is a secret.
+/// The error without the value that it is about, where that is a secret, or may be a URL with one.
 fn without_secret(command: &Command, mut error: Error) -> Error {
     let about = about(&error);
-    if about.iter().filter_map(|argument| known(command, argument)).any(Arg::is_hide_env_values_set) {
+    let has_user =
+        matches!(error.get(ContextKind::InvalidValue), Some(ContextValue::String(text)) if text.contains('@'));
+    if has_user || about.iter().filter_map(|argument| known(command, argument)).any(Arg::is_hide_env_values_set) {
         error.insert(ContextKind::InvalidValue, ContextValue::String("[redacted]".to_owned()));
     }
     error

@@ -17,6 +17,8 @@ use super::{keys, postgres, sqlite, work};
 use crate::serve::Settings;
 
 const DATABASE: &str = "database";
+/// A database that answers at all answers within this.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 pub(super) async fn examine(settings: &Settings) -> Vec<Finding> {
     let (given, mut findings) = keys::given(settings);
@@ -28,12 +30,19 @@ pub(super) async fn examine(settings: &Settings) -> Vec<Finding> {
             return findings;
         }
     };
-    if let Err(error) = look(settings, &db, &given, &mut findings).await {
-        let mend = "see what the database's own log says; if it went away meanwhile, run this again";
-        findings.push(Finding::problem(DATABASE, format!("it did not answer a question: {}", story(&error)), mend));
+    let mend = "see what the database's own log says; if it went away meanwhile, run this again";
+    match tokio::time::timeout(PATIENCE, look(settings, &db, &given, &mut findings)).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => {
+            findings.push(Finding::problem(DATABASE, format!("it did not answer a question: {}", story(&error)), mend));
+        }
+        Err(_) => {
+            let found = format!("it did not answer all questions within {} s", PATIENCE.as_secs());
+            findings.push(Finding::problem(DATABASE, found, mend));
+        }
     }
     // Nothing is lost if it cannot be closed.
-    let _ = db.close().await;
+    let _ = tokio::time::timeout(Duration::from_secs(1), db.close()).await;
     findings
 }
 
@@ -74,7 +83,7 @@ async fn look(
         findings.push(postgres::days(inspection::days_ahead(db, clock.now()).await?));
     }
     findings.extend(keys::needed(db, given).await?);
-    findings.push(keys::operator(settings, db).await?);
+    findings.push(keys::operator(settings, db, clock.now()).await?);
     findings.extend(work::of(&inspection::work(db, clock.now()).await?, clock.now()));
     Ok(())
 }

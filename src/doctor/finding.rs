@@ -38,6 +38,10 @@ impl Finding {
         Self { check, verdict: Verdict::Problem, found: found.into(), mend: Some(mend.into()) }
     }
 
+    pub(super) fn is_well(&self) -> bool {
+        self.verdict == Verdict::Ok
+    }
+
     #[cfg(test)]
     pub(super) fn told(&self) -> (&'static str, &'static str) {
         (self.check, self.verdict.name())

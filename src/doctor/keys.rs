@@ -117,11 +117,15 @@ const MAKE: &str =
     "make one with `hookyard keys create --operator`, or give a text such as `openssl rand -base64 32` makes";
 
 /// Whether an operator can do anything, and nobody else.
-pub(super) async fn operator(settings: &Settings, db: &DatabaseConnection) -> Result<Finding, DbErr> {
+pub(super) async fn operator(settings: &Settings, db: &DatabaseConnection, now: i64) -> Result<Finding, DbErr> {
     if let Some(finding) = settings.http.operator_key.as_ref().map(|key| of_settings(key.expose_secret())) {
         return Ok(finding);
     }
-    Ok(match api_key::of_operators(db).await?.len() {
+    let keys = api_key::of_operators(db).await?;
+    Ok(match keys.iter().filter(|key| key.expires_at.is_none_or(|at| at > now)).count() {
+        0 if !keys.is_empty() => {
+            Finding::warning(OPERATOR, "every operator's key has expired: nobody can administer", MAKE)
+        }
         0 => Finding::warning(OPERATOR, "there is no operator's key: nobody can make a tenant", MAKE),
         count => Finding::ok(OPERATOR, format!("{count} in the database")),
     })

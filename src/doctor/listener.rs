@@ -1,15 +1,31 @@
 //! How providers and operators reach the relay, as the settings have it.
 
+use std::io::ErrorKind;
+use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt as _;
 
 use api::server::Door;
 use relay::egress::{Url, forbidden_range};
+use tokio::net::TcpSocket;
 
 use super::finding::{Finding, story};
 use crate::serve::Settings;
 
 pub(super) async fn examine(settings: &Settings) -> Vec<Finding> {
-    vec![address(settings).await, public_url(settings), proxies(settings), tls(settings).await, operations(settings)]
+    let mut findings = vec![
+        address("listener", "HOOKYARD_LISTEN", settings.http.listen),
+        public_url(settings),
+        proxies(settings),
+        tls(settings).await,
+        operations(settings),
+    ];
+    // Beside what is said of it anyway.
+    let operations = address("operations", "HOOKYARD_OPS_LISTEN", settings.ops_listen);
+    if !operations.is_well() {
+        findings.push(operations);
+    }
+    findings.extend(one_address(settings));
+    findings
 }
 
 /// Whether the relay is meant for others than this machine.
@@ -22,18 +38,47 @@ fn is_local(url: &Url) -> bool {
     host == "localhost" || host.parse().is_ok_and(|address: std::net::IpAddr| address.is_loopback())
 }
 
-/// On a free port: the one that is set may be the running relay's.
-async fn address(settings: &Settings) -> Finding {
-    const CHECK: &str = "listener";
-    let listen = settings.http.listen;
-    match tokio::net::TcpListener::bind((listen.ip(), 0)).await {
-        Ok(_) => Finding::ok(CHECK, format!("{listen} is an address of this machine")),
+/// Bound, and never listened at: a relay that runs there, or starts there meanwhile, is not in the way and not kept away.
+fn address(check: &'static str, setting: &str, listen: SocketAddr) -> Finding {
+    match bind(listen) {
+        Ok(()) => Finding::ok(check, format!("{listen} is an address of this machine")),
+        Err(error) if error.kind() == ErrorKind::PermissionDenied => Finding::problem(
+            check,
+            format!("this user may not listen on port {}", listen.port()),
+            format!(
+                "set {setting} to a port from 1024 on, or let the service bind it: AmbientCapabilities=CAP_NET_BIND_SERVICE"
+            ),
+        ),
         Err(error) => Finding::problem(
-            CHECK,
-            format!("nothing can listen on {}: {error}", listen.ip()),
-            "set HOOKYARD_LISTEN to an address of this machine, or to 0.0.0.0 or [::] for all of them",
+            check,
+            format!("nothing can listen on {listen}: {error}"),
+            format!("set {setting} to an address of this machine, or to 0.0.0.0 or [::] for all of them"),
         ),
     }
+}
+
+/// Whether it can be, unless somebody is there already.
+fn bind(listen: SocketAddr) -> std::io::Result<()> {
+    let socket = if listen.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    socket.set_reuseaddr(true)?;
+    match socket.bind(listen) {
+        Err(error) if error.kind() != ErrorKind::AddrInUse => Err(error),
+        _ => Ok(()),
+    }
+}
+
+fn one_address(settings: &Settings) -> Option<Finding> {
+    let (listen, operations) = (settings.http.listen, settings.ops_listen);
+    let is_one = listen.port() == operations.port()
+        && listen.port() != 0
+        && (listen.ip() == operations.ip() || listen.ip().is_unspecified() || operations.ip().is_unspecified());
+    is_one.then(|| {
+        Finding::problem(
+            "operations",
+            format!("both listeners are to be on port {}", listen.port()),
+            "give HOOKYARD_LISTEN and HOOKYARD_OPS_LISTEN ports of their own",
+        )
+    })
 }
 
 fn public_url(settings: &Settings) -> Finding {

@@ -49,7 +49,8 @@ fn queue(work: &Work, late_ms: i64) -> Finding {
     };
     let late_s = late_ms / 1_000;
     if work.workers > 0 && late_ms > VERY_LATE_MS {
-        let mend = "see in the workers' logs whether they reach the database and the destinations; start more of them";
+        let mend = "if `hookyard_oldest_due_seconds` is small, it waits for destinations that fail or are at their rate, and all is \
+             well; else see in the workers' logs whether they reach the database, and start more of them";
         return Finding::warning(CHECK, format!("the oldest delivery is due for {late_s} s{failing}"), mend);
     }
     let found = if work.oldest_due.is_some() {

@@ -53,7 +53,7 @@ pub(super) fn print_one(
         return Ok(());
     }
     for (what, figure) in in_words(tenant, figures, retention, now)? {
-        println!("{what:<14}{figure}");
+        shown::say(format_args!("{what:<14}{figure}"));
     }
     Ok(())
 }
@@ -90,7 +90,7 @@ fn in_words(tenant: &tenant::Model, figures: &Figures, retention: &Retention, no
     Ok(vec![
         ("id", tenant.id().to_string()),
         ("slug", tenant.slug.clone()),
-        ("name", tenant.name.clone()),
+        ("name", shown::plain(&tenant.name)),
         ("created", shown::time(tenant.created_at)),
         ("deletion", deletion(tenant)),
         ("rate", rate),

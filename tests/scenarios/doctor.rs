@@ -139,6 +139,7 @@ async fn a_setting_that_is_wrong_is_named(database: Database) {
         ("HOOKYARD_EGRESS_ALLOW", "127.0.0.0/8,::/0", ("egress-allow", "metadata", "HOOKYARD_EGRESS_ALLOW")),
         ("HOOKYARD_LISTEN", "0.0.0.0:0", ("public-url", "http://0.0.0.0:0", "HOOKYARD_PUBLIC_URL")),
         ("HOOKYARD_LISTEN", "192.0.2.1:80", ("listener", "192.0.2.1", "HOOKYARD_LISTEN")),
+        ("HOOKYARD_OPS_LISTEN", "192.0.2.1:8081", ("operations", "192.0.2.1", "HOOKYARD_OPS_LISTEN")),
         ("HOOKYARD_RETENTION_METADATA", "7d", ("retention", "fewer than the 30", "HOOKYARD_RETENTION_METADATA")),
         ("HOOKYARD_OPERATOR_KEY", &"ab".repeat(20), ("operator-key", "2 different characters", "keys create")),
         (
@@ -149,6 +150,10 @@ async fn a_setting_that_is_wrong_is_named(database: Database) {
     ] {
         finds(&doctor.with(name, value), &[], problem).await;
     }
+    let one_port = doctor.with("HOOKYARD_LISTEN", "127.0.0.1:8081").with("HOOKYARD_OPS_LISTEN", "0.0.0.0:8081");
+    finds(&one_port, &[], ("operations", "both listeners", "ports of their own")).await;
+    let told = doctor.with("HOOKYARD_OTLP_ENDPOINT", "http://127.0.0.1:4318");
+    finds(&told.with("HOOKYARD_OTLP_HEADERS", "Bearer abc"), &[], ("settings", "HOOKYARD_OTLP_HEADERS", "")).await;
     let tls = doctor.with("HOOKYARD_TLS_CERTIFICATE", "none.pem").with("HOOKYARD_TLS_KEY", "none.pem");
     finds(&tls, &[], ("tls", "HOOKYARD_TLS_CERTIFICATE", "PEM")).await;
     for (name, value, warning) in [
@@ -156,7 +161,6 @@ async fn a_setting_that_is_wrong_is_named(database: Database) {
         ("HOOKYARD_PUBLIC_URL", "https://hooks.example.com", ("egress-http", "plain http")),
         ("HOOKYARD_PUBLIC_URL", "https://hooks.example.com", ("egress-allow", "127.0.0.1")),
         ("HOOKYARD_PUBLIC_URL", "http://hooks.example.com", ("public-url", "plain http")),
-        ("HOOKYARD_OPS_LISTEN", "8.8.8.8:8081", ("operations", "a public address")),
         ("HOOKYARD_RETENTION_PAYLOAD", "2d", ("retention", "2 days")),
     ] {
         warns(&doctor.with(name, value), warning).await;
@@ -183,6 +187,8 @@ async fn settings_that_cannot_be_read_are_all_named(database: Database) {
         ("HOOKYARD_EGRESS_ALLOW", "10.0.0.0/33"),
         ("HOOKYARD_TLS_CERTIFICATE", "alone.pem"),
         ("HOOKYARD_LOG_FORMAT", "loud"),
+        ("HOOKYARD_OTLP_ENDPOINT", "https://user:canary@otlp.example.com"),
+        ("HOOKYARD_PUBLIC_URL", "https://:canary@hooks.example.com"),
     ];
     let doctor = broken.iter().fold(doctor(&relay), |doctor, (name, value)| doctor.with(name, *value));
 
@@ -299,7 +305,7 @@ async fn nothing_is_changed_by_looking(database: Database) {
     route.tenant.settled(&route.source.send("order.paid").await).await;
     relay.kill();
     let file = relay.database.directory().join("hookyard.db");
-    let bytes = || std::fs::read(&file).unwrap_or_default();
+    let bytes = || ["", "-wal"].map(|end| std::fs::read(format!("{}{end}", file.display())).unwrap_or_default());
     let before = bytes();
     if relay.database.is_postgres() {
         // As a replica would have it.

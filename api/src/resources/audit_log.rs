@@ -20,7 +20,7 @@ use crate::wire::{Id, Time, id_of, time};
 pub enum Actor {
     /// Whoever holds the key `api_key_id`.
     ApiKey,
-    /// Whoever holds the key that is set as `HOOKYARD_OPERATOR_KEY`.
+    /// Whoever holds the key that is set as `HOOKYARD_OPERATOR_KEY`, or works at the command line.
     Operator,
     /// The relay itself: it disabled a destination, or found it well again.
     Relay,

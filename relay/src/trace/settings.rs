@@ -6,6 +6,8 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 
+use crate::process::{BadSetting, bad_setting};
+
 /// Where spans go.
 #[derive(Debug, Clone, Default, clap::Args)]
 pub struct TraceSettings {
@@ -68,6 +70,17 @@ fn endpoint(text: &str) -> Result<Url, Unusable> {
 }
 
 impl TraceSettings {
+    /// Whether spans can be sent as this says, if they are to be.
+    ///
+    /// # Errors
+    /// What is wrong with which setting.
+    pub fn check(&self) -> Result<(), BadSetting> {
+        match &self.endpoint {
+            Some(_) => self.headers().map(drop).map_err(|error| bad_setting("HOOKYARD_OTLP_HEADERS", error)),
+            None => Ok(()),
+        }
+    }
+
     /// The headers for the collector, as a request has them.
     pub(super) fn headers(&self) -> Result<HeaderMap, Unusable> {
         let text = self.headers.as_ref().map_or("", ExposeSecret::expose_secret);
