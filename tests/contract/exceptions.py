@@ -16,24 +16,35 @@ MEANING = {
         r"never changes, and is `",
         r"is no provider that is known: one of",
         r"cannot be simulated: the provider `",
+        r"is no type of events that is known of `",
+        r"is nothing that this source looks at",
     ],
     "what two fields mean together": [
         r"cannot be asked together with",
         r"say either `event_id`, or",
         r"must be said for the provider",
         r"has a meaning only where",
+        r"means nothing without",
+        r"is not of the `status_class`",
+        r"spans \d+ buckets, and",
         r"is another than the key in the path",
         r"nothing is after this and before",
+        r"must be earlier than `before`",
+        r"names nothing that has what else is asked for",
         r"must not be less than `payload_d`",
         r"is another secret than",
     ],
     "what time it is, and what the operator allows": [
         r"is in the past",
         r"is longer than the operator keeps it",
+        r"is more than two days back",
         r"`.*` is this relay itself",
-        r"the URL must begin with https:// and a host",
+        r"the URL (must begin with|contains|has|is longer than)",
     ],
-    "small languages, explained where they are used; no regular expression says them and can be read": [
+    "small languages, explained where they are used; no regular expression says them and can be read, and the generator says nothing of the names of properties": [
+        r"is not the name of a header",
+        r"must be the name of a header of at most",
+        r"must be a URL of at most",
         r"must name where it stands: `header:NAME`, `json:/pointer`",
         r"is not a place(:| of a time:)",
         r"not an address or network as in",
@@ -58,12 +69,13 @@ RIGHT = {
 
 @schemathesis.hook
 def before_call(context, case, kwargs):
-    """Only the relay can make cursors, keys of requests are good once, and the end of a span is later than its beginning."""
+    """Only the relay can make cursors and ids of a stream, keys of requests are good once, and the end of a span is later than its beginning."""
     headers, query = case.headers or {}, case.query or {}
     if re.fullmatch("[!-~]{1,200}", str(headers.get("idempotency-key", ""))):
         headers["idempotency-key"] = str(uuid.uuid4())
     if len(str(query.get("cursor", ""))) <= 500 and isinstance(query.get("cursor"), str):
         del query["cursor"]
+    headers.pop("last-event-id", None)
     if is_empty(query.get("after"), query.get("before")):
         del query["before"]
 
