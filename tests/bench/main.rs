@@ -9,6 +9,7 @@
 mod body;
 mod cost;
 mod floor;
+mod history;
 mod ledger;
 mod load;
 mod relay;

@@ -117,7 +117,7 @@ fn now() -> i64 {
 }
 
 impl Storage {
-    fn uuid(self, id: Uuid) -> String {
+    pub(crate) fn uuid(self, id: Uuid) -> String {
         match self {
             Self::Sqlite => format!("X'{}'", id.simple()),
             Self::Postgres => format!("'{id}'::uuid"),

@@ -12,6 +12,8 @@ use crate::run::{Bench, Outcome, Pace, Plan, millis};
 use crate::seed;
 use crate::sink::Behaviour;
 
+mod past;
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum Workload {
     /// Events that nobody subscribed to, of several sizes; the floor beside it (W1)
@@ -36,6 +38,10 @@ pub(crate) enum Workload {
     Soak,
     /// Two apis and two workers (W9); PostgreSQL only
     Processes,
+    /// What people look for, among ten million events and as many deliveries of one tenant
+    Search,
+    /// Five million rows are too old; new events come meanwhile
+    Forget,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -63,6 +69,8 @@ pub(crate) async fn measure(workload: Workload, storage: Storage, scale: Scale) 
         Workload::Soak if storage == Storage::Postgres => measuring.soak().await,
         Workload::Processes if storage == Storage::Postgres => measuring.processes().await,
         Workload::Soak | Workload::Processes => {}
+        Workload::Search => measuring.search().await,
+        Workload::Forget => measuring.forget().await,
     }
     measuring.lines
 }
