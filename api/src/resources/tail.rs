@@ -5,7 +5,7 @@ use poem::http::{HeaderValue, header};
 use poem::web::sse::{self, SSE};
 use poem::{IntoResponse, Response};
 use poem_openapi::param::{Header, Path};
-use poem_openapi::registry::{MetaMediaType, MetaResponse, MetaResponses, MetaSchema, MetaSchemaRef, Registry};
+use poem_openapi::registry::{MetaMediaType, MetaResponse, MetaResponses, Registry};
 use poem_openapi::types::Type;
 use poem_openapi::{ApiResponse, Object, OpenApi};
 use relay::id::kind;
@@ -71,6 +71,19 @@ pub struct Gap {
     pub before: Option<Time>,
 }
 
+/// One message of the stream. It is written as the lines of a server-sent event; what has no `data` is no news.
+#[derive(Debug, Object)]
+pub struct Message {
+    /// `event`, `delivery`, `rejection` or `gap`.
+    pub event: Option<String>,
+    /// JSON: an `Event`, a `Delivery`, a `Rejection` with its `source_id`, or the `reason` of a gap with its `after` and `before`.
+    pub data: Option<String>,
+    /// Where the stream can be taken up again, for `Last-Event-ID`.
+    pub id: Option<String>,
+    /// Milliseconds after which to come again when the stream has ended.
+    pub retry: Option<i64>,
+}
+
 impl Gap {
     fn of(why: &str, after: i64, before: i64) -> Self {
         let reason = format!("{why}, and what was made in this time is not told any more");
@@ -104,26 +117,18 @@ impl IntoResponse for News {
 
 impl ApiResponse for News {
     fn meta() -> MetaResponses {
-        let items = MetaSchema {
-            any_of: vec![Event::schema_ref(), Delivery::schema_ref(), SourceRejection::schema_ref(), Gap::schema_ref()],
-            ..MetaSchema::ANY
-        };
-        let stream = MetaSchema {
-            items: Some(Box::new(MetaSchemaRef::Inline(Box::new(items)))),
-            ..MetaSchema::new_with_format("array", "event-stream")
-        };
-        let schema = MetaSchemaRef::Inline(Box::new(stream));
         let response = MetaResponse {
-            description: "Server-sent events, whose `data` is the JSON of one of these each.",
+            description: "Server-sent events.",
             status: Some(200),
             status_range: None,
-            content: vec![MetaMediaType { content_type: "text/event-stream", schema }],
+            content: vec![MetaMediaType { content_type: "text/event-stream", schema: Message::schema_ref() }],
             headers: Vec::new(),
         };
         MetaResponses { responses: vec![response] }
     }
 
     fn register(registry: &mut Registry) {
+        Message::register(registry);
         Event::register(registry);
         Delivery::register(registry);
         SourceRejection::register(registry);
