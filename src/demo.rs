@@ -70,7 +70,7 @@ pub(crate) async fn run(settings: Settings) -> Result<(), Error> {
 fn relay_settings(place: &Path, key: &SecretString, telemetry: TelemetrySettings) -> serve::Settings {
     let loopback = "127.0.0.0/8".parse().expect("it is a network");
     serve::Settings {
-        database_url: format!("sqlite://{}", place.join("hookyard.db").display()).into(),
+        place: crate::place::Place::at(&place.join("hookyard.db")),
         master_keys: None,
         http: HttpSettings {
             listen: ([127, 0, 0, 1], 0).into(),

@@ -1,5 +1,6 @@
 //! `hookyard doctor`: looks at everything that a relay stands on, and says what is wrong and how to mend it. It only
-//! looks: no migration, no file, no lock, and no secret in what it says.
+//! looks: no migration, no lock, and no secret in what it says. (SQLite itself may leave `-wal` and `-shm` beside a file
+//! that nobody has open.)
 
 use std::process::ExitCode;
 

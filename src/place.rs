@@ -1,7 +1,7 @@
-//! The database that an operator's command works on. It must be there and up to date: only `migrate` and `serve` make
-//! one.
+//! The database that a relay or an operator's command works on. For a command it must be there and up to date: only
+//! `migrate` and `serve` make one.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use entity::Database;
 use entity::database::sqlite_file;
@@ -30,6 +30,11 @@ pub(crate) struct Place {
 pub(crate) struct NoFile(PathBuf);
 
 impl Place {
+    /// A SQLite file.
+    pub(crate) fn at(file: &Path) -> Self {
+        Self { database_url: format!("sqlite://{}", file.display()).into() }
+    }
+
     pub(crate) fn url(&self) -> &str {
         self.database_url.expose_secret()
     }

@@ -24,7 +24,7 @@ use tokio_util::sync::CancellationToken;
 use worker::{Pulse, Worker, role_file};
 
 use crate::migrate;
-use crate::place::unusable;
+use crate::place::{Place, unusable};
 
 mod key_file;
 mod operator_key;
@@ -34,15 +34,8 @@ pub(crate) type Error = Box<dyn std::error::Error + Send + Sync>;
 
 #[derive(Debug, Clone, clap::Args)]
 pub(crate) struct Settings {
-    /// The database: `sqlite://path` or `postgres://user:password@host/name`
-    #[arg(
-        long,
-        env = "HOOKYARD_DATABASE_URL",
-        value_name = "URL",
-        hide_env_values = true,
-        default_value = "sqlite://hookyard.db"
-    )]
-    pub(crate) database_url: SecretString,
+    #[command(flatten)]
+    pub(crate) place: Place,
 
     /// The keys that seal secrets at rest, `id:base64(32 bytes)`, comma-separated: the first seals, all of them open.
     /// Without it they are read from `./hookyard.keys`, which is made at the first start
@@ -115,7 +108,7 @@ impl Relay {
     pub(crate) async fn open(settings: &Settings, key_file: &Path) -> Result<Self, Error> {
         let retention = settings.retention.checked();
         let retention = retention.map_err(|error| process::bad_setting("HOOKYARD_RETENTION_METADATA", error))?;
-        let url = settings.database_url.expose_secret();
+        let url = settings.place.url();
         migrate(url).await?;
         let db = Database::open(url).await.map_err(unusable)?;
         migration::check(&db.write).await?;

@@ -143,18 +143,7 @@ async fn create(asked: Create) -> Result<(), Error> {
     let (db, clock, retention) = asked.common.open().await?;
     let now = clock.now();
     let id = TenantId::at(now);
-    let new = tenant::Model {
-        id: id.uuid(),
-        slug: asked.slug.to_string(),
-        name: asked.name.0,
-        limits: tenant::limits_column(&tenant::Limits::default()),
-        version: 1,
-        created_at: now,
-        retention: None,
-        erasing_since: None,
-        erased_at: None,
-        erased_rows: 0,
-    };
+    let new = tenant::Model::new(id, asked.slug.to_string(), asked.name.0, now);
     let txn = db.begin().await?;
     let taken = |error: DbErr| -> Error {
         if !database::is_taken(&error) {
@@ -195,8 +184,7 @@ async fn delete(asked: &Delete) -> Result<(), Error> {
     let txn = db.begin().await?;
     let before = tenant::lock(&txn, found.id()).await?.ok_or_else(|| unknown(&asked.slug))?;
     if before.erasing_since.is_none() {
-        let after = tenant::Model { erasing_since: Some(now), version: before.version + 1, ..before };
-        tenant::save(&txn, after).await?;
+        tenant::freeze(&txn, before, now).await?;
         audit::insert(&txn, row(("delete", found.id(), Some(found.id())), (None, None), now)).await?;
         change::record(&txn, &[Changed::Tenant(found.id())], now).await?;
     }

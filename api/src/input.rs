@@ -51,11 +51,11 @@ impl<T: ParseFromJSON> Input<T> {
 
 /// With `1.0` as `1`: to JSON Schema both are the same integer, and some writers know only numbers with a fraction.
 fn whole(value: Value) -> Value {
-    /// Up to here each integer is a number with a fraction as well.
+    /// Below it every integer is a number with a fraction as well; here its neighbour is read as itself.
     const EXACT: f64 = 9_007_199_254_740_992.0;
     match value {
         Value::Number(number) if number.is_f64() => {
-            let exact = number.as_f64().filter(|float| float.fract() == 0.0 && float.abs() <= EXACT);
+            let exact = number.as_f64().filter(|float| float.fract() == 0.0 && float.abs() < EXACT);
             exact.map_or(Value::Number(number), |float| Value::from(float as i64))
         }
         Value::Array(items) => items.into_iter().map(whole).collect(),
@@ -217,7 +217,9 @@ mod tests {
         for (given, read) in [
             (json!({"a": [1.0, -2e2, -0.0]}), json!({"a": [1, -200, 0]})),
             (json!([1.5, 1e300, 3, "1.0", null]), json!([1.5, 1e300, 3, "1.0", null])),
-            (json!(9_007_199_254_740_992.0), json!(9_007_199_254_740_992_i64)),
+            (json!(9_007_199_254_740_991.0), json!(9_007_199_254_740_991_i64)),
+            // As `9007199254740993.0` is read.
+            (json!(9_007_199_254_740_992.0), json!(9_007_199_254_740_992.0)),
         ] {
             assert_eq!(whole(given), read);
         }

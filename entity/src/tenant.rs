@@ -55,6 +55,23 @@ impl Model {
         self.id.into()
     }
 
+    /// One that begins now, with nothing said of it.
+    #[must_use]
+    pub fn new(id: TenantId, slug: String, name: String, now: i64) -> Self {
+        Self {
+            id: id.uuid(),
+            slug,
+            name,
+            limits: limits_column(&Limits::default()),
+            version: 1,
+            created_at: now,
+            retention: None,
+            erasing_since: None,
+            erased_at: None,
+            erased_rows: 0,
+        }
+    }
+
     /// How long it keeps what comes, where that is said.
     pub fn kept(&self) -> Result<Option<Kept>, DbErr> {
         let read = |column: &str| serde_json::from_str(column).map_err(|error| DbErr::Json(error.to_string()));
@@ -148,6 +165,12 @@ pub(crate) async fn erasing_among(
     let among = Column::Id.is_in(tenants.iter().map(|id| id.uuid()));
     let ids = Entity::find().select_only().column(Column::Id).filter(among.and(Column::ErasingSince.is_not_null()));
     Ok(ids.into_tuple::<Uuid>().all(db).await?.into_iter().map(Into::into).collect())
+}
+
+/// From now on nothing of it is accepted, sent or shown, and then all that it had is erased. To be recorded as
+/// [`Changed::Tenant`](crate::change::Changed::Tenant).
+pub async fn freeze(txn: &impl ConnectionTrait, row: Model, now: i64) -> Result<Model, DbErr> {
+    save(txn, Model { erasing_since: Some(now), version: row.version + 1, ..row }).await
 }
 
 /// Counts what was erased.

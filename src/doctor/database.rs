@@ -9,7 +9,6 @@ use migration::sea_orm::DatabaseConnection;
 use migration::{Schema, Unfit};
 use relay::clock::{Clock, boot_time, wall};
 use relay::egress::Url;
-use secrecy::ExposeSecret;
 
 use super::finding::{Finding, story};
 use super::keys::Given;
@@ -22,7 +21,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 pub(super) async fn examine(settings: &Settings) -> Vec<Finding> {
     let (given, mut findings) = keys::given(settings);
-    let url = settings.database_url.expose_secret();
+    let url = settings.place.url();
     let db = match reach(url).await {
         Ok(db) => db,
         Err(finding) => {
@@ -67,7 +66,7 @@ async fn look(
     given: &Given,
     findings: &mut Vec<Finding>,
 ) -> Result<(), DbErr> {
-    let url = settings.database_url.expose_secret();
+    let url = settings.place.url();
     match sqlite_file(url) {
         Some(file) => findings.extend(sqlite::examine(db, &file).await?),
         None => findings.extend(postgres::examine(db, &place(url)).await?),

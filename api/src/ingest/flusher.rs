@@ -132,10 +132,10 @@ impl Writer {
     async fn commit_all(&self, batch: Vec<Waiting>) {
         let (batch, twins) = settle_twins(batch);
         let said = self.commit(batch, !twins.is_empty()).await;
-        let mut counting = self.statistics.at(self.clock.now());
         for (twin, key) in twins {
             let answer = said.get(&key).copied().unwrap_or(Err(Refusal::Away));
             if answer.is_ok() {
+                let mut counting = self.statistics.at(self.clock.now());
                 counting.of(twin.event.tenant_id, key.0, |tally| tally.duplicates += 1);
             }
             let _ = twin.caller.answer.send(answer);

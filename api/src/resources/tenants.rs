@@ -150,16 +150,9 @@ impl Api {
         let operators = &caller.app.retention;
         let kept = body.0.retention.map(|told| told.meant(operators)).transpose()?;
         let row = tenant::Model {
-            id: id.uuid(),
-            slug: body.0.slug.to_string(),
             limits: tenant::limits_column(&body.0.limits.unwrap_or_default().meant()?),
-            name: body.0.name,
-            version: 1,
-            created_at: change.now,
             retention: tenant::retention_column(kept.as_ref()),
-            erasing_since: None,
-            erased_at: None,
-            erased_rows: 0,
+            ..tenant::Model::new(id, body.0.slug.to_string(), body.0.name, change.now)
         };
         let taken = |error| if is_taken(&error) { slug_is_taken() } else { error.into() };
         let row = tenant::insert(&change.txn, row).await.map_err(taken)?;
@@ -235,8 +228,7 @@ impl Api {
             return Ok(Accepted::of(Tenant::show(&row, operators)?));
         }
         change.expect(row.version)?;
-        let row = tenant::Model { erasing_since: Some(change.now), version: row.version + 1, ..row };
-        let row = tenant::save(&change.txn, row).await?;
+        let row = tenant::freeze(&change.txn, row, change.now).await?;
         let done = Done::new("delete", row.id(), Some(row.id())).changes([Changed::Tenant(row.id())]).rings();
         change.commit(done, Accepted::of(Tenant::show(&row, operators)?)).await
     }

@@ -15,7 +15,7 @@ pub struct Figures {
     pub sources: i64,
     pub destinations: i64,
     pub subscriptions: i64,
-    /// Unfinished deliveries, counted up to [`MOST`]; the next three are of those alone, the oldest ones.
+    /// Unfinished deliveries, counted up to [`MOST`]; the next two are of those alone, the oldest ones.
     pub pending: i64,
     /// Of them, those whose destination is paused or disabled.
     pub held: i64,

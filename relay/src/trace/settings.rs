@@ -76,15 +76,15 @@ impl TraceSettings {
     /// What is wrong with which setting.
     pub fn check(&self) -> Result<(), BadSetting> {
         match &self.endpoint {
-            Some(_) => self.headers().map(drop).map_err(|error| bad_setting("HOOKYARD_OTLP_HEADERS", error)),
+            Some(_) => self.headers().map(drop),
             None => Ok(()),
         }
     }
 
     /// The headers for the collector, as a request has them.
-    pub(super) fn headers(&self) -> Result<HeaderMap, Unusable> {
+    pub(super) fn headers(&self) -> Result<HeaderMap, BadSetting> {
         let text = self.headers.as_ref().map_or("", ExposeSecret::expose_secret);
-        parse(text).ok_or(Unusable::Headers)
+        parse(text).ok_or_else(|| bad_setting("HOOKYARD_OTLP_HEADERS", Unusable::Headers))
     }
 }
 

@@ -64,7 +64,7 @@ impl Tracer {
     /// A setting cannot be used.
     pub fn start(settings: &TraceSettings, program: &'static str) -> Result<(Self, Exporting), BadSetting> {
         let Some(endpoint) = &settings.endpoint else { return Ok((Self::default(), Exporting::default())) };
-        let headers = settings.headers().map_err(|error| bad_setting("HOOKYARD_OTLP_HEADERS", error))?;
+        let headers = settings.headers()?;
         let operator = Operator::new().map_err(|error| bad_setting("HOOKYARD_OTLP_ENDPOINT", error))?;
         let [queue_full, refused] = numbers::counters(
             "hookyard_spans_dropped_total",

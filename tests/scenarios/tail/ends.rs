@@ -1,4 +1,4 @@
-//! When a tail ends: after its time, with its key, and with its process.
+//! When a tail ends: after its time, with its key, its tenant, and its process.
 
 use std::time::{Duration, Instant};
 
@@ -8,6 +8,7 @@ use harness::{Client, Database, Relay, Tenant, eventually, json, on_each_databas
 
 on_each_database![
     it_ends_when_its_key_is_revoked_or_expires,
+    it_ends_when_its_tenant_is_deleted,
     it_ends_after_its_time,
     it_ends_with_the_process,
     a_tenant_has_so_many_tails,
@@ -31,6 +32,15 @@ async fn it_ends_when_its_key_is_revoked_or_expires(database: Database) {
     let (holder, _) = key(&tenant, Some(relay.clock.now_ms() + 60_000)).await;
     let mut tail = tenant.seen_by(&holder).tail("").await;
     relay.clock.advance(Duration::from_secs(61));
+    assert_eq!(tail.rest().await, []);
+}
+
+async fn it_ends_when_its_tenant_is_deleted(database: Database) {
+    let relay = Relay::start(database).await;
+    let tenant = relay.tenant("acme").await;
+    // An operator's key stays good.
+    let mut tail = tenant.tail("").await;
+    relay.operator().delete(&tenant.path("")).await.is(202);
     assert_eq!(tail.rest().await, []);
 }
 

@@ -141,8 +141,8 @@ impl Follower {
                 Ok(Ok(news)) if !news.is_empty() => return Some((news, self)),
                 Ok(Ok(_)) => {
                     is_away = false;
-                    if let Some(place) = self.place() {
-                        return Some((vec![place], self));
+                    if let Some(id) = self.id_without_news() {
+                        return Some((vec![id], self));
                     }
                 }
                 // It is not known who may hear what, or what there is: nothing is told, and nothing left out.
@@ -159,7 +159,7 @@ impl Follower {
     }
 
     /// Where this can be taken up again, said now and then while there is no news: a message without data is none.
-    fn place(&mut self) -> Option<sse::Event> {
+    fn id_without_news(&mut self) -> Option<sse::Event> {
         let now = self.access.app().clock.boot();
         (now >= self.says_where_at).then(|| {
             self.says_where_at = now + SAID_AFTER;
