@@ -62,8 +62,7 @@ async fn erase(db: &Database, tenant: TenantId, now: i64) -> Result<bool, DbErr>
     while let ids @ [_, ..] = destination::page(&db.read, tenant, None, None, STEP).await?.as_slice() {
         let ids: Vec<DestinationId> = ids.iter().map(destination::Model::id).collect();
         end_destinations(db, tenant, &ids, now).await?;
-        tenant::count_erased(&db.finish, tenant, ids.len() as u64).await?;
-        erased += ids.len() as u64;
+        erased += counted(db, tenant, ids.len() as u64).await?;
     }
     if is_pending(db, tenant).await? {
         // The owners of its shards end these; what is in flight ends as it ends.
@@ -72,15 +71,14 @@ async fn erase(db: &Database, tenant: TenantId, now: i64) -> Result<bool, DbErr>
     // Before its events, which know of sources that were deleted long ago.
     let sources = source::ids(&db.read, tenant).await?;
     for source in sources.iter().copied().chain(sources_of_events(db, tenant).await?) {
-        erased += delete_dedupe(db, source).await?;
+        erased += counted(db, tenant, delete_dedupe(db, source).await?).await?;
     }
     for table in [retention::PAYLOAD].into_iter().chain(retention::METADATA) {
         let mut from = Uuid::nil();
         for _ in 0..STEPS {
             let some = retention::delete_some(db, table, tenant, from..first_of(LAST_MS)).await?;
             let Some((count, last)) = some else { break };
-            tenant::count_erased(&db.finish, tenant, count).await?;
-            (erased, from) = (erased + count, last);
+            (erased, from) = (erased + counted(db, tenant, count).await?, last);
         }
     }
     if erased > 0 {
@@ -89,13 +87,21 @@ async fn erase(db: &Database, tenant: TenantId, now: i64) -> Result<bool, DbErr>
     }
     for source in sources {
         source::delete(&db.finish, tenant, source).await?;
-        erased += 1;
+        erased += counted(db, tenant, 1).await?;
     }
     for table in TABLES {
-        erased += delete_all(db, table, tenant).await?;
+        erased += counted(db, tenant, delete_all(db, table, tenant).await?).await?;
     }
-    erased += delete_audit(db, tenant).await?;
+    erased += counted(db, tenant, delete_audit(db, tenant).await?).await?;
     Ok(erased == 0)
+}
+
+/// The same number, once it stands in what is shown of the deletion.
+async fn counted(db: &Database, tenant: TenantId, rows: u64) -> Result<u64, DbErr> {
+    if rows > 0 {
+        tenant::count_erased(&db.finish, tenant, rows).await?;
+    }
+    Ok(rows)
 }
 
 /// As when each of them is deleted.

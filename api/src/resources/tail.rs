@@ -149,8 +149,9 @@ impl Api {
     /// only the oldest and the newest 500 are watched). What becomes of a delivery later comes as another `delivery`.
     ///
     /// `id` can be sent as `Last-Event-ID` within five minutes: the stream goes on from there, and some of what was
-    /// told in the last ten seconds may be told again. It ends after an hour at most, when the relay restarts, when the key is not good any more, and when nobody
-    /// reads; clients come again by themselves. A tenant has at most 5 of them in each process.
+    /// told in the last ten seconds may be told again. It ends after an hour at most, when the relay restarts, when the key
+    /// is not good any more, and when nobody reads; clients come again by themselves. A tenant has at most 5 of them in each
+    /// process.
     #[oai(path = "/tenants/:tenant_id/tail", method = "get", operation_id = "tail")]
     async fn tail(
         &self,
