@@ -76,17 +76,17 @@ pub(crate) async fn run(settings: Settings) -> Result<(), Error> {
         .await
         .map_err(|error| process::bad_setting("HOOKYARD_OPS_LISTEN", error))?;
     let origin = relay.api.origin();
-    println!("listening on {origin}");
-    println!("operations on http://{}", ops.local_addr()?);
-    println!("documentation on {origin}/docs");
+    process::say(&format!("listening on {origin}"));
+    process::say(&format!("operations on http://{}", ops.local_addr()?));
+    process::say(&format!("documentation on {origin}/docs"));
     if let Some(key) = &relay.new_operator_key {
-        println!("operator key: {} (shown only now)", key.expose_secret());
+        process::say(&format!("operator key: {} (shown only now)", key.expose_secret()));
     }
     let Stopped { now, end } = stopped;
     let moves = relay.worker.pulse.clone();
     let ready = relay.opened.readiness(now.clone(), move || moves.ready());
     tokio::spawn(operations::serve(ops, ready, numbers, end.clone()));
-    println!("ready");
+    process::say("ready");
     relay.run(now, end).await;
     Ok(())
 }
@@ -139,9 +139,9 @@ impl Relay {
     /// the rest.
     pub(crate) async fn run(self, now: CancellationToken, end: CancellationToken) {
         let db = self.opened.db.clone();
-        tokio::spawn(housekeeping::run(self.opened, self.retention, end.clone()));
+        tokio::spawn(process::vital(housekeeping::run(self.opened, self.retention, end.clone())));
         if !db.is_sqlite() {
-            tokio::spawn(pending::pass_on(db.clone(), self.wake, end.clone()));
+            tokio::spawn(process::vital(pending::pass_on(db.clone(), self.wake, end.clone())));
         }
         tokio::join!(self.api.serve(now.clone()), self.worker.run(now));
         end.cancel();

@@ -38,16 +38,16 @@ async fn run(settings: Settings) -> Result<(), Box<dyn std::error::Error + Send 
     let ops = TcpListener::bind(settings.ops_listen)
         .await
         .map_err(|error| process::bad_setting("HOOKYARD_OPS_LISTEN", error))?;
-    println!("listening on {}", api.origin());
-    println!("operations on http://{}", ops.local_addr()?);
+    process::say(&format!("listening on {}", api.origin()));
+    process::say(&format!("operations on http://{}", ops.local_addr()?));
     let Stopped { now, end } = stop;
     let ready = opened.readiness(now.clone(), || Ok(()));
     tokio::spawn(operations::serve(ops, ready, numbers, end.clone()));
-    tokio::spawn(housekeeping::run(opened.clone(), retention, end.clone()));
+    tokio::spawn(process::vital(housekeeping::run(opened.clone(), retention, end.clone())));
     if !opened.db.is_sqlite() {
-        tokio::spawn(pending::pass_on(opened.db.clone(), wake, end.clone()));
+        tokio::spawn(process::vital(pending::pass_on(opened.db.clone(), wake, end.clone())));
     }
-    println!("ready");
+    process::say("ready");
     api.serve(now).await;
     end.cancel();
     exporting.end().await;

@@ -201,7 +201,13 @@ async fn reach(url: &str) -> Result<(), DbErr> {
 
 fn of_file(url: &str, error: &DbErr) -> DbErr {
     let path = sqlite_file(url).unwrap_or_default();
-    cannot_connect(&format!("{} cannot be opened: {error}", path.display()))
+    let directory = path.parent().filter(|it| !it.as_os_str().is_empty()).unwrap_or(std::path::Path::new("."));
+    // SQLite says no more than that it could not open a file, of which it needs several beside each other.
+    let why = match rustix::fs::access(directory, rustix::fs::Access::WRITE_OK) {
+        Err(refused) => format!("{} cannot be written to: {}", directory.display(), std::io::Error::from(refused)),
+        Ok(()) => error.to_string(),
+    };
+    cannot_connect(&format!("{} cannot be opened: {why}", path.display()))
 }
 
 fn cannot_connect(why: &str) -> DbErr {
@@ -288,6 +294,9 @@ fn postgres(url: &str, connections: u32) -> ConnectOptions {
 fn sqlite(url: &str, connections: u32) -> ConnectOptions {
     let mut options = ConnectOptions::new(url);
     options.max_connections(connections).acquire_timeout(ACQUIRE_TIMEOUT).map_sqlx_sqlite_opts(pragmas);
+    // On a full disk SQLite itself rolls a transaction back; the driver's own ROLLBACK is an error then, after which it takes
+    // the connection to be within that transaction for ever (sqlx 0.9.0).
+    options.map_sqlx_sqlite_before_acquire(|connection, _| Box::pin(async { Ok(!connection.is_in_transaction()) }));
     quiet(options)
 }
 

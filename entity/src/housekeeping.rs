@@ -8,6 +8,7 @@ use metrics::{Gauge, Unit};
 use relay::clock::{Clock, boot_time};
 use relay::keyring::Keyring;
 use relay::numbers;
+use relay::process::vital;
 use relay::retention::Retention;
 use tokio_util::sync::CancellationToken;
 
@@ -41,12 +42,12 @@ pub async fn run(opened: Opened, retention: Retention, stop: CancellationToken) 
     let Opened { db, clock, keyring, configuration } = opened;
     let off = begin_counting();
     told(compare_clocks(&db, &clock, &off).await, "the clock was not compared");
-    tokio::spawn(forget(db.clone(), clock.clone(), retention, stop.clone()));
-    tokio::spawn(erase(db.clone(), clock.clone(), stop.clone()));
-    tokio::spawn(watch(db.clone(), clock.clone(), stop.clone()));
-    tokio::spawn(say_what_seals(db.clone(), clock.clone(), keyring, stop.clone()));
+    tokio::spawn(vital(forget(db.clone(), clock.clone(), retention, stop.clone())));
+    tokio::spawn(vital(erase(db.clone(), clock.clone(), stop.clone())));
+    tokio::spawn(vital(watch(db.clone(), clock.clone(), stop.clone())));
+    tokio::spawn(vital(say_what_seals(db.clone(), clock.clone(), keyring, stop.clone())));
     if db.is_sqlite() {
-        tokio::spawn(fold(db.clone(), stop.clone()));
+        tokio::spawn(vital(fold(db.clone(), stop.clone())));
     }
     let mut cleaned_at: Option<Duration> = None;
     let mut clocked_at = boot_time();

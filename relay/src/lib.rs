@@ -3,6 +3,7 @@
 pub mod clock;
 pub mod egress;
 pub mod event_type;
+pub mod failpoint;
 pub mod filter;
 pub mod handshake;
 pub mod header;

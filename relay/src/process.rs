@@ -2,6 +2,7 @@
 
 use std::error::Error;
 use std::fmt;
+use std::io::Write as _;
 use std::process::ExitCode;
 
 use rustix::process::Resource;
@@ -72,6 +73,29 @@ pub fn stop_on_signals() -> std::io::Result<Stopped> {
         }
     });
     Ok(stopped)
+}
+
+/// Runs what a process cannot do without. Should it panic, the process ends with it: whoever starts it again has all of it
+/// rebuilt from the database, while a process that goes on without one of its parts only seems to be well.
+pub async fn vital<Work: Future>(work: Work) -> Work::Output {
+    let _end = EndWithPanic;
+    work.await
+}
+
+struct EndWithPanic;
+
+impl Drop for EndWithPanic {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            // The hook has said what happened, and where.
+            std::process::abort();
+        }
+    }
+}
+
+/// Says something to whoever started the process. Nobody has to hear it: a disk that is full ends no relay.
+pub fn say(words: &str) {
+    let _ = writeln!(std::io::stdout(), "{words}");
 }
 
 /// Says an error with its causes; success says nothing.

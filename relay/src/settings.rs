@@ -42,6 +42,8 @@ const KNOWN: &[&str] = &[
     #[cfg(feature = "test-support")]
     "HOOKYARD_TEST_CLOCK",
     #[cfg(feature = "test-support")]
+    "HOOKYARD_TEST_FAILPOINTS",
+    #[cfg(feature = "test-support")]
     "HOOKYARD_TEST_PAYPAL",
 ];
 

@@ -2,6 +2,7 @@
 //! to the person who started it.
 
 use std::error::Error;
+use std::io::Write as _;
 use std::panic::PanicHookInfo;
 use std::str::FromStr;
 use std::sync::OnceLock;
@@ -62,7 +63,9 @@ pub fn start(settings: &TelemetrySettings) {
         std::panic::set_hook(Box::new(panicked));
     }
     let filter = EnvFilter::new(format!("{QUIET},{}", settings.filter.0));
-    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    // A line that cannot be written is lost. It would be said on the same stream, and saying it would panic.
+    let lines =
+        tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).log_internal_errors(false);
     // The only error is that logging was started before, as by another test of the same process.
     let _started_before = match settings.format {
         LogFormat::Text => lines.with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr())).try_init(),
@@ -75,9 +78,10 @@ pub fn lament(error: &(dyn Error + 'static)) {
     if FORMAT.get() == Some(&LogFormat::Json) {
         return tracing::error!(error, "the process ends with an error");
     }
-    eprintln!("error: {error}");
+    let mut out = std::io::stderr();
+    let _ = writeln!(out, "error: {error}");
     for cause in std::iter::successors(error.source(), |cause| (*cause).source()) {
-        eprintln!("  because: {cause}");
+        let _ = writeln!(out, "  because: {cause}");
     }
 }
 
@@ -85,12 +89,13 @@ pub fn lament(error: &(dyn Error + 'static)) {
 /// want that.
 pub(crate) fn lament_settings(text: &str) {
     if !wants_json() {
-        return eprint!("{text}");
+        let _ = write!(std::io::stderr(), "{text}");
+        return;
     }
     let time = chrono::Utc::now().to_rfc3339_opts(chrono::SecondsFormat::Micros, true);
     let line =
         serde_json::json!({ "timestamp": time, "level": "ERROR", "message": text.trim(), "target": "relay::settings" });
-    eprintln!("{line}");
+    let _ = writeln!(std::io::stderr(), "{line}");
 }
 
 /// Whether a flag or the environment says so, whatever else they say.

@@ -57,6 +57,14 @@ impl Process {
         self.announced("listening on ")
     }
 
+    /// The same, where it may be dead or still starting.
+    #[must_use]
+    pub fn listens(&self) -> Option<SocketAddr> {
+        let said = self.said();
+        let url = said.lines().find_map(|line| line.strip_prefix("listening on "))?;
+        url.split_once("://")?.1.parse().ok()
+    }
+
     /// Where it answers operators.
     #[must_use]
     pub fn operations(&self) -> SocketAddr {

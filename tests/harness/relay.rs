@@ -1,6 +1,7 @@
 //! The relay under test: the programs themselves, on a database of their own.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use base64::Engine;
@@ -82,6 +83,22 @@ impl Relay {
     #[must_use]
     pub fn is_one_process(&self) -> bool {
         self.apis[0].pid() == self.workers[0].pid()
+    }
+
+    /// What the first process does that gets to this place: `kill` (itself), or `panic`. See `relay::failpoint`.
+    pub fn arm(&self, place: &str, what: &str) {
+        let directory = failpoints(&self.database);
+        std::fs::create_dir_all(&directory).unwrap();
+        // By renaming, so that nobody reads half of it.
+        let draft = directory.with_extension("draft");
+        std::fs::write(&draft, what).unwrap();
+        std::fs::rename(draft, directory.join(place)).unwrap();
+    }
+
+    /// Whether somebody has got there since.
+    #[must_use]
+    pub fn is_armed(&self, place: &str) -> bool {
+        failpoints(&self.database).join(place).exists()
     }
 
     /// `kill -9` for all of them.
@@ -286,7 +303,7 @@ impl Plan {
 
     fn timed(&self, mut settings: Settings) -> Settings {
         if self.real_time {
-            settings.remove("HOOKYARD_TEST_CLOCK");
+            settings.retain(|name, _| !name.starts_with("HOOKYARD_TEST_"));
         }
         settings
     }
@@ -298,12 +315,17 @@ pub fn master_keys() -> String {
     format!("k1:{}", STANDARD.encode([7; 32]))
 }
 
+fn failpoints(database: &Database) -> PathBuf {
+    database.directory().join("failpoints")
+}
+
 /// What a program is told in every scenario.
 #[must_use]
 pub fn settings_of(program: Program, database: &Database, clock: &Clock) -> Settings {
     let mut settings = Settings::from([
         ("HOOKYARD_DATABASE_URL", database.url()),
         ("HOOKYARD_TEST_CLOCK", clock.file().display().to_string()),
+        ("HOOKYARD_TEST_FAILPOINTS", failpoints(database).display().to_string()),
         ("HOOKYARD_OPS_LISTEN", "127.0.0.1:0".to_owned()),
         ("HOOKYARD_MASTER_KEYS", master_keys()),
         ("HOOKYARD_EGRESS_ALLOW", "127.0.0.0/8".to_owned()),

@@ -1,10 +1,16 @@
 //! One bad event harms no other.
 
+use std::time::Duration;
+
 use harness::answer::text;
 use harness::ondato::{APPROVED, event, event_with_id};
-use harness::{Database, Receiver, Relay, Route, Source, on_each_database};
+use harness::{Database, Receiver, Relay, Route, Source, eventually, on_each_database};
 
-on_each_database![a_poisonous_event_harms_no_other_of_its_batch];
+on_each_database![
+    a_poisonous_event_harms_no_other_of_its_batch,
+    an_attempt_that_makes_us_panic_harms_no_other,
+    a_commit_that_makes_us_panic_is_no_2xx_and_harms_no_other,
+];
 
 async fn a_poisonous_event_harms_no_other_of_its_batch(database: Database) {
     let relay = Relay::start(database).await;
@@ -37,6 +43,43 @@ async fn a_poisonous_event_harms_no_other_of_its_batch(database: Database) {
         assert_eq!(text(&tenant.settled(&id).await[0], "state"), "delivered", "{what}");
     }
     assert_eq!(receiver.count(), 26);
+}
+
+async fn an_attempt_that_makes_us_panic_harms_no_other(database: Database) {
+    let relay = Relay::start(database).await;
+    let receiver = Receiver::start().await;
+    let Route { tenant, source, .. } = relay.route_tried(&receiver, Some(&[0, 2])).await;
+    relay.arm("before-send", "panic");
+    let poison = source.send(APPROVED).await;
+    eventually("the panic", async || (!relay.is_armed("before-send")).then_some(())).await;
+    let good = source.send(APPROVED).await;
+    tenant.settled(&good).await;
+    assert_eq!(receiver.ids(), [good].into());
+
+    let waits = tenant.delivery_waiting(&text(&tenant.deliveries(&poison).await[0], "id"), 1).await;
+    assert_eq!(waits["last_outcome"], "fault", "{waits:#}");
+    relay.arm("before-send", "panic");
+    relay.clock.advance(Duration::from_secs(5));
+    let failed = &tenant.settled(&poison).await[0];
+    assert_eq!((&failed["state"], &failed["reason"]), (&"failed".into(), &"attempts exhausted".into()), "{failed:#}");
+    let whole = tenant.delivery(&text(failed, "id")).await;
+    assert_eq!(whole["attempts"], 2, "{whole:#}");
+    for attempt in whole["attempt_log"].as_array().unwrap() {
+        assert!(attempt["outcome"] == "fault" && text(attempt, "error").contains("a fault of the relay"), "{attempt}");
+    }
+    tenant.settled(&source.send(APPROVED).await).await;
+    assert_eq!(receiver.count(), 2);
+}
+
+async fn a_commit_that_makes_us_panic_is_no_2xx_and_harms_no_other(database: Database) {
+    let relay = Relay::start(database).await;
+    let receiver = Receiver::start().await;
+    let Route { tenant, source, .. } = relay.route(&receiver).await;
+    relay.arm("before-commit", "panic");
+    let _ = source.post(event(APPROVED)).await.problem(503);
+    assert!(!relay.is_armed("before-commit"));
+    tenant.settled(&source.send(APPROVED).await).await;
+    assert_eq!(receiver.count(), 1);
 }
 
 /// Gives the id of the event that was accepted.

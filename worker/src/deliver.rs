@@ -1,5 +1,6 @@
 //! One attempt of one delivery, as a short list of named steps. Nothing is held open while it is on the wire.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -11,8 +12,10 @@ use entity::finish::AttemptLog;
 use entity::pending::Due;
 use entity::work::Work;
 use entity::{Database, DbErr, destination};
+use futures_util::FutureExt as _;
 use relay::clock::Clock;
 use relay::egress::{Egress, Response, SendError};
+use relay::failpoint;
 use relay::id::DestinationId;
 use relay::keyring::Keyring;
 use relay::retry::GivenUp;
@@ -104,8 +107,30 @@ struct Errand<'a> {
 }
 
 impl Sender {
-    /// Makes one attempt. `work` is None where the payload has expired.
+    /// Makes one attempt. `work` is None where the payload has expired. Whatever in it makes us panic, it is an attempt that
+    /// failed, and harms no other.
     pub(crate) async fn attempt(&self, start: &Start, launch: Arc<Launch>, work: Option<&Work>) -> Ended {
+        let (at, began) = (self.clock.now(), Instant::now());
+        let made = AssertUnwindSafe(self.try_to(start, launch, work)).catch_unwind().await;
+        match made {
+            Ok(ended) => ended,
+            // The panic itself has been reported, with its place, by the hook.
+            Err(_) => self.panicked(start, (at, began.elapsed())).await,
+        }
+    }
+
+    async fn panicked(&self, start: &Start, when: (i64, Duration)) -> Ended {
+        let due = &start.due;
+        tracing::error!(delivery.id = %due.id, event.id = %due.event_id, "an attempt was not brought to its end");
+        let Ok(Some(destination)) = self.configuration.destination(due.tenant_id, due.destination_id).await else {
+            return Ended::Aborted;
+        };
+        let judged = outcome::fault();
+        self.numbers.attempted(judged.outcome, when.1);
+        follow(start, &destination, &judged, log(start, when, &judged, None, true), self.clock.now())
+    }
+
+    async fn try_to(&self, start: &Start, launch: Arc<Launch>, work: Option<&Work>) -> Ended {
         match self.prepare(start, launch, work).await {
             Ok(errand) => self.send(&errand).await,
             Err(Unsent::Ended(ended)) => ended,
@@ -163,12 +188,14 @@ impl Sender {
 
     async fn send(&self, errand: &Errand<'_>) -> Ended {
         let (start, at, began) = (errand.start, self.clock.now(), Instant::now());
+        failpoint::reach("before-send", &start.due.event_id);
         // Rule A: the fence is looked at first, so that a process that was frozen writes nothing when it wakes.
         let result = tokio::select! {
             biased;
             () = self.leases.fenced(start.due.shard, start.epoch) => Err(Unanswered::Send(SendError::Fenced)),
             result = self.exchange(errand, began) => result,
         };
+        failpoint::reach("after-answer", &start.due.event_id);
         let now = self.clock.now();
         let Some(judged) = outcome::judge(&result, now) else {
             self.complain(result);
@@ -184,7 +211,7 @@ impl Sender {
         tracing::debug!(delivery.id = %start.due.id, outcome, status = judged.status, "attempted");
         let keep = judged.outcome != Outcome::Delivered || errand.opened.settings.keep_responses;
         let log = log(start, (at, took), &judged, result.ok(), keep);
-        follow(errand, &judged, log, now)
+        follow(start, &errand.destination, &judged, log, now)
     }
 
     /// A fault of ours, or the fence.
@@ -220,11 +247,11 @@ fn is_test(start: &Start) -> bool {
     start.due.trigger == Trigger::Test
 }
 
-fn follow(errand: &Errand<'_>, judged: &Judged, log: AttemptLog, now: i64) -> Ended {
-    let (start, attempts) = (errand.start, u32::from(log.number.unsigned_abs()));
+fn follow(start: &Start, destination: &destination::Model, judged: &Judged, log: AttemptLog, now: i64) -> Ended {
+    let attempts = u32::from(log.number.unsigned_abs());
     let sign = if is_test(start) { Sign::None } else { outcome::sign(judged) };
     let failed = |reason: String, last| Ended::Finished { state: State::Failed, reason: Some(reason), last, sign };
-    match outcome::next(judged, &errand.destination.retry_policy(), attempts, dice()) {
+    match outcome::next(judged, &destination.retry_policy(), attempts, dice()) {
         Next::Delivered => Ended::Finished { state: State::Delivered, reason: None, last: Some(log), sign },
         _ if is_test(start) => failed("the test failed".to_owned(), Some(log)),
         // A probe that finds nothing new was no attempt.

@@ -9,6 +9,7 @@ use entity::wake::Wake;
 use relay::clock::Clock;
 use relay::egress::Egress;
 use relay::keyring::Keyring;
+use relay::process::vital;
 use relay::trace::Tracer;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -67,7 +68,7 @@ impl Worker {
         let (outbox, inbox) = mpsc::unbounded_channel();
         let (tracker, stop_keeping) = (TaskTracker::new(), CancellationToken::new());
         let news = self.configuration.news();
-        let listener = tokio::spawn(wake::listen(self.db.clone(), self.wake.clone(), stop.clone()));
+        let listener = tokio::spawn(vital(wake::listen(self.db.clone(), self.wake.clone(), stop.clone())));
         let keeper = lease::Keeper {
             db: self.db.clone(),
             clock: self.clock.clone(),
@@ -77,18 +78,18 @@ impl Worker {
             pulse: self.pulse.clone(),
             stopping: stop.clone(),
         };
-        let keeping = tokio::spawn(keeper.run(stop_keeping.clone()));
+        let keeping = tokio::spawn(vital(keeper.run(stop_keeping.clone())));
         let counting = backlog::count(self.db.clone(), self.clock.clone(), Arc::clone(&leases), stop.clone());
-        let counting = tokio::spawn(counting);
+        let counting = tokio::spawn(vital(counting));
         let beside = self.beside.clone();
         let statistics = Statistics::new(&self.clock);
         let tallying = statistics.clone().keep(self.db.clone(), self.clock.clone(), stop_keeping.clone());
-        let tallying = tokio::spawn(tallying);
+        let tallying = tokio::spawn(vital(tallying));
         let owner = owner(self, (id, leases, statistics), (outbox, inbox), tracker.clone(), numbers);
         if let Some(beside) = beside {
             beside.register(owner.hand());
         }
-        owner.run(stop, news).await;
+        vital(owner.run(stop, news)).await;
         stop_keeping.cancel();
         tracker.close();
         let _ = tokio::join!(keeping, listener, counting, tallying);

@@ -38,7 +38,7 @@ async fn run(settings: Settings) -> Result<(), Box<dyn std::error::Error + Send 
     let ops = TcpListener::bind(settings.ops_listen)
         .await
         .map_err(|error| process::bad_setting("HOOKYARD_OPS_LISTEN", error))?;
-    println!("operations on http://{}", ops.local_addr()?);
+    process::say(&format!("operations on http://{}", ops.local_addr()?));
     let own = settings.public_url.as_ref().and_then(OwnAddress::of);
     let guard = Arc::new(Guard::new(&settings.egress, own.into_iter().collect()));
     let Stopped { now, end } = stop;
@@ -46,7 +46,7 @@ async fn run(settings: Settings) -> Result<(), Box<dyn std::error::Error + Send 
     let moves = pulse.clone();
     let ready = opened.readiness(now.clone(), move || moves.ready());
     tokio::spawn(operations::serve(ops, ready, numbers, end.clone()));
-    tokio::spawn(housekeeping::run(opened.clone(), retention, end.clone()));
+    tokio::spawn(process::vital(housekeeping::run(opened.clone(), retention, end.clone())));
     let worker = Worker {
         db: opened.db,
         configuration: opened.configuration,
@@ -59,7 +59,7 @@ async fn run(settings: Settings) -> Result<(), Box<dyn std::error::Error + Send 
         pulse,
         tracer,
     };
-    println!("ready");
+    process::say("ready");
     worker.run(now).await;
     end.cancel();
     exporting.end().await;

@@ -18,6 +18,7 @@ use entity::wake::Wake;
 use entity::{Database, DbErr, destination};
 use relay::clock::Clock;
 use relay::id::{DestinationId, TenantId};
+use relay::process::vital;
 use tokio::sync::{broadcast, mpsc};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -249,6 +250,11 @@ impl Owner {
         let at = self.state.schedule.next_start().filter(|_| self.state.can_write_down() && !self.state.stopping)?;
         let start = Instant::now() + at.saturating_sub(self.clock.boot());
         Some(start.max(self.state.not_before))
+    }
+
+    /// What the owner hears of when it is done; it would wait for ever for what panicked.
+    fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) {
+        self.tracker.spawn(vital(work));
     }
 
     fn tell_the_time(&mut self) {

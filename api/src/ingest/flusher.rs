@@ -2,6 +2,7 @@
 //! something is. A 2xx is said after the commit.
 
 use std::collections::{HashMap, HashSet};
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -9,7 +10,9 @@ use entity::ingest::{Accepted, Ingested, NewEvent, ingest, is_stored};
 use entity::stat::Statistics;
 use entity::wake::{Begun, Wake};
 use entity::{Database, DbErr};
+use futures_util::FutureExt as _;
 use relay::clock::Clock;
+use relay::failpoint;
 use relay::id::EventId;
 use tokio::sync::{Mutex, Notify, OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio_util::sync::{CancellationToken, DropGuard};
@@ -113,7 +116,7 @@ impl Writer {
             if batch.is_empty() {
                 return;
             }
-            self.commit_all(batch).await;
+            self.commit_all_safely(batch).await;
         }
     }
 
@@ -124,8 +127,16 @@ impl Writer {
             while let Some(batch) = waiting.try_lock().ok().map(|mut line| take(&mut line, Vec::new()))
                 && !batch.is_empty()
             {
-                self.commit_all(batch).await;
+                self.commit_all_safely(batch).await;
             }
+        }
+    }
+
+    /// A batch that makes us panic is not stored, as far as anybody knows, and its callers hear that; the next one is another.
+    async fn commit_all_safely(&self, batch: Vec<Waiting>) {
+        if AssertUnwindSafe(self.commit_all(batch)).catch_unwind().await.is_err() {
+            // The panic itself has been reported, with its place, by the hook.
+            tracing::error!("a batch of events was not brought to its end");
         }
     }
 
@@ -207,8 +218,12 @@ impl Writer {
         loop {
             // Rule T: for each try anew, since a ticket that is open for long has the worker remember all that it finishes.
             let begun = self.wake.begin();
+            failpoint::reach("before-commit", &events[0].id);
             let error = match ingest(&self.db, &self.clock, events).await {
-                Ok(ingested) => return Ok((ingested, begun)),
+                Ok(ingested) => {
+                    failpoint::reach("after-commit", &events[0].id);
+                    return Ok((ingested, begun));
+                }
                 Err(error) => error,
             };
             drop(begun);

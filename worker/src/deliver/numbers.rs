@@ -99,6 +99,7 @@ pub(super) fn name(outcome: Outcome) -> &'static str {
         Outcome::Unreachable => "unreachable",
         Outcome::Refused => "refused",
         Outcome::Unauthorized => "unauthorized",
+        Outcome::Fault => "fault",
     }
 }
 

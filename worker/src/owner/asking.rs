@@ -27,7 +27,7 @@ impl Owner {
             }
             self.state.asking += 1;
             let outbox = self.outbox.clone();
-            self.tracker.spawn(async move {
+            self.spawn(async move {
                 let found = configuration.destination(question.tenant, question.destination).await;
                 let _ = outbox.send(Message::Answered(question, found));
             });
@@ -63,7 +63,7 @@ impl Owner {
     pub(super) fn look_for_probes(&mut self) {
         for probe in self.state.schedule.due_probes() {
             let (db, outbox) = (self.db.clone(), self.outbox.clone());
-            self.tracker.spawn(async move {
+            self.spawn(async move {
                 let first = [Head { destination: probe.destination, line: WHOLE }];
                 let found = pending::heads(&db, &first).await.map(|found| found.into_iter().map(|(_, due)| due).next());
                 let _ = outbox.send(Message::Oldest(probe, found));

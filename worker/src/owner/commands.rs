@@ -34,7 +34,7 @@ impl Owner {
             return;
         }
         let (db, outbox) = (self.db.clone(), self.outbox.clone());
-        self.tracker.spawn(async move {
+        self.spawn(async move {
             match command::waiting(&db.steady, &shards).await {
                 Ok(commands) if commands.is_empty() => {}
                 Ok(commands) => drop(outbox.send(Message::Commands(commands))),
@@ -56,7 +56,7 @@ impl Owner {
             return;
         }
         let (db, outbox) = (self.db.clone(), self.outbox.clone());
-        self.tracker.spawn(async move {
+        self.spawn(async move {
             for command in fresh {
                 let rows = rows_of(&db, &command).await;
                 let _ = outbox.send(Message::CommandRows(command, rows));
@@ -109,7 +109,7 @@ impl Owner {
 
     fn command_done(&mut self, command: i64) {
         let (db, outbox) = (self.db.clone(), self.outbox.clone());
-        self.tracker.spawn(async move {
+        self.spawn(async move {
             if let Err(error) = command::done(&db.finish, command).await {
                 fault(&error, "a command that found nothing to do was not deleted; it is met again");
             }

@@ -24,7 +24,7 @@ impl Owner {
         } else if self.state.is_drained(lease.shard) {
             self.state.handing_over = None;
             let (db, id, leases, outbox) = (self.db.clone(), self.id, Arc::clone(&self.leases), self.outbox.clone());
-            self.tracker.spawn(async move {
+            self.spawn(async move {
                 if let Err(error) = lease::release(&db, id, &leases, lease).await {
                     fault(&error, "a shard was not released; its lease will expire");
                 }

@@ -95,7 +95,7 @@ impl Owner {
     pub(super) fn recall(&self, lease: Lease) {
         let (db, leases, outbox) = (self.db.clone(), self.leases.clone(), self.outbox.clone());
         let turned = self.state.health.turned(lease.shard);
-        self.tracker.spawn(async move {
+        self.spawn(async move {
             while leases.epoch(lease.shard) == Some(lease.epoch) {
                 match health::of_shard(&db, lease.shard).await {
                     Ok(failing) => return drop(outbox.send(Message::Recalled(lease, turned, failing))),
@@ -152,7 +152,7 @@ impl Owner {
         self.state.health.stepping.insert(id, transition);
         let (db, clock, leases, owner) = (self.db.clone(), self.clock.clone(), self.leases.clone(), self.id);
         let (configuration, wake, outbox) = (self.sender.configuration.clone(), self.wake.clone(), self.outbox.clone());
-        self.tracker.spawn(async move {
+        self.spawn(async move {
             while leases.epoch(lease.shard) == Some(lease.epoch) {
                 match destination::step(&db, (owner, lease), (tenant, id), transition, clock.now()).await {
                     Ok(false) => break,
@@ -189,7 +189,7 @@ impl Owner {
         // They stay where they are until they are written: what is recalled meanwhile is older.
         let turns: Vec<Turn> = self.state.health.turns.values().copied().collect();
         let (db, outbox, owner) = (self.db.clone(), self.outbox.clone(), self.id);
-        self.tracker.spawn(async move {
+        self.spawn(async move {
             let result = health::turn(&db, owner, &turns).await;
             let _ = outbox.send(Message::Turned(turns, result));
         });

@@ -44,7 +44,7 @@ impl Owner {
         let Some(mut page) = self.state.reader.next((now, present), &shards, depth, tickets) else { return };
         page.epochs = self.leases.held().iter().map(|lease| (lease.shard, lease.epoch)).collect();
         let (db, outbox) = (self.db.clone(), self.outbox.clone());
-        self.tracker.spawn(async move {
+        self.spawn(async move {
             let rows = pending::load_due(&db, &page.cursors, present).await;
             let _ = outbox.send(Message::Loaded(page, rows));
         });
@@ -112,7 +112,7 @@ impl Owner {
         for (destination, shard, reading, ticket) in self.state.schedule.take_back(most) {
             self.state.taking_back += 1;
             let (db, outbox) = (self.db.clone(), self.outbox.clone());
-            self.tracker.spawn(async move {
+            self.spawn(async move {
                 let rows = match reading.kind {
                     Kind::Rows(_) => pending::take_back(&db, shard, destination, reading.after, reading.limit).await,
                     Kind::Lines => pending::heads_of_lines(&db, destination, reading.after, reading.limit).await,
@@ -129,7 +129,7 @@ impl Owner {
         {
             self.state.reading_heads += 1;
             let (db, outbox) = (self.db.clone(), self.outbox.clone());
-            self.tracker.spawn(async move {
+            self.spawn(async move {
                 let lines: Vec<_> = wanted.iter().map(|(head, _)| *head).collect();
                 let found = pending::heads(&db, &lines).await;
                 let _ = outbox.send(Message::Headed(wanted, ticket, found));
@@ -148,7 +148,7 @@ impl Owner {
 
     pub(super) fn discover(&self, lease: Lease) {
         let (db, outbox) = (self.db.clone(), self.outbox.clone());
-        self.tracker.spawn(async move {
+        self.spawn(async move {
             match pending::parked_destinations(&db, lease.shard).await {
                 Ok(found) if found.is_empty() => {}
                 Ok(found) => {

@@ -56,7 +56,7 @@ impl Owner {
             let chunk = self.state.unread.chunk();
             let (db, sender, outbox) = (self.db.clone(), Arc::clone(&self.sender), self.outbox.clone());
             let tracker = self.tracker.clone();
-            self.tracker.spawn(async move { fetch_and_attempt(&db, &sender, &outbox, &tracker, chunk).await });
+            self.spawn(async move { fetch_and_attempt(&db, &sender, &outbox, &tracker, chunk).await });
         }
     }
 

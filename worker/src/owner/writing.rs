@@ -29,7 +29,7 @@ impl Owner {
         let (db, outbox, owner, present) = (self.db.clone(), self.outbox.clone(), self.id, self.clock.now());
         let took = self.numbers.batch_seconds.clone();
         self.numbers.batch_rows.record(u32::try_from(batch.len()).unwrap_or(u32::MAX));
-        self.tracker.spawn(async move {
+        self.spawn(async move {
             let began = Instant::now();
             let fates = finish::write(&db, owner, &batch, present).await;
             took.record(began.elapsed());
