@@ -1,8 +1,8 @@
 //! The database of one scenario.
 
-use std::path::PathBuf;
-use std::sync::Arc;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex};
 
 use sea_orm::{ConnectOptions, ConnectionTrait, DatabaseConnection, DbBackend, Statement};
 use tempfile::TempDir;
@@ -22,27 +22,45 @@ struct Inner {
     kind: Kind,
     /// PostgreSQL: its name. SQLite: the name of its file.
     name: String,
+    /// PostgreSQL: the URL of its server.
+    server: Mutex<String>,
     /// Where the processes may leave files; SQLite's own are here.
     directory: TempDir,
 }
 
 impl Database {
     pub async fn create(kind: Kind) -> Self {
+        Self::create_in(kind, &std::env::temp_dir()).await
+    }
+
+    /// Its files, and those of its processes, below this directory.
+    pub async fn create_in(kind: Kind, parent: &Path) -> Self {
+        let server = if kind == Kind::Postgres { server() } else { String::new() };
+        Self::create_by(kind, server, parent).await
+    }
+
+    /// On another PostgreSQL server, as whoever this URL says.
+    pub async fn create_at(server: &str) -> Self {
+        Self::create_by(Kind::Postgres, server.to_owned(), &std::env::temp_dir()).await
+    }
+
+    async fn create_by(kind: Kind, server: String, parent: &Path) -> Self {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let name = match kind {
             Kind::Sqlite => "hookyard.db".to_owned(),
             Kind::Postgres => format!("hookyard_{}_{}", std::process::id(), COUNT.fetch_add(1, Ordering::SeqCst)),
         };
         if kind == Kind::Postgres {
-            run(&connect(&server()).await, &format!("CREATE DATABASE {name}")).await;
+            run(&connect(&server).await, &format!("CREATE DATABASE {name}")).await;
         }
-        Self(Arc::new(Inner { kind, name, directory: TempDir::with_prefix("hookyard-scenario.").unwrap() }))
+        let directory = TempDir::with_prefix_in("hookyard-scenario.", parent).unwrap();
+        Self(Arc::new(Inner { kind, name, server: Mutex::new(server), directory }))
     }
 
     /// Whatever still uses it is thrown out.
     pub async fn drop(self) {
         if self.0.kind == Kind::Postgres {
-            run(&connect(&server()).await, &format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", self.0.name)).await;
+            run(&connect(&self.server()).await, &format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", self.0.name)).await;
         }
     }
 
@@ -66,12 +84,21 @@ impl Database {
         match self.0.kind {
             Kind::Sqlite => format!("sqlite://{}", self.0.directory.path().join(&self.0.name).display()),
             Kind::Postgres => {
-                let server = server();
+                let server = self.server();
                 let (place, socket) = server.find('?').map_or((&*server, ""), |at| server.split_at(at));
                 let (place, _) = place.rsplit_once('/').expect("a URL with a database");
                 format!("{place}/{}{socket}", self.0.name)
             }
         }
+    }
+
+    fn server(&self) -> String {
+        self.0.server.lock().unwrap().clone()
+    }
+
+    /// From now on it is where this URL says.
+    pub fn moved_to(&self, server: &str) {
+        server.clone_into(&mut self.0.server.lock().unwrap());
     }
 
     /// Host and port of the server.

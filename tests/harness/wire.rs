@@ -2,11 +2,14 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
-use tokio::io::copy_bidirectional;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::tcp::{ReadHalf, WriteHalf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
+use tokio::time::Instant;
 
 use crate::port::Port;
 
@@ -25,6 +28,7 @@ pub struct Wire {
     port: Port,
     server: String,
     state: watch::Sender<State>,
+    delay: watch::Sender<Duration>,
     listening: Option<JoinHandle<()>>,
 }
 
@@ -36,6 +40,7 @@ impl Wire {
             port: Port::reserve(),
             server: server.to_owned(),
             state: watch::Sender::new(State::Whole),
+            delay: watch::Sender::new(Duration::ZERO),
             listening: None,
         };
         wire.listen();
@@ -55,6 +60,16 @@ impl Wire {
         }
     }
 
+    /// Whatever comes through takes so long in each direction, on connections that stand as well.
+    pub fn delay(&self, by: Duration) {
+        self.delay.send_replace(by);
+    }
+
+    /// From when it is mended next, it leads to another server.
+    pub fn lead_to(&mut self, server: &str) {
+        server.clone_into(&mut self.server);
+    }
+
     pub fn silence(&self) {
         self.state.send_replace(State::Silent);
     }
@@ -68,32 +83,69 @@ impl Wire {
 
     fn listen(&mut self) {
         let server: Arc<str> = self.server.as_str().into();
-        self.listening = Some(tokio::spawn(accept(self.port.listen(), server, self.state.clone())));
+        self.listening =
+            Some(tokio::spawn(accept(self.port.listen(), server, (self.state.clone(), self.delay.clone()))));
     }
 }
 
-async fn accept(listener: TcpListener, server: Arc<str>, state: watch::Sender<State>) {
+async fn accept(
+    listener: TcpListener,
+    server: Arc<str>,
+    (state, delay): (watch::Sender<State>, watch::Sender<Duration>),
+) {
     while let Ok((near, _)) = listener.accept().await {
-        tokio::spawn(carry(near, server.clone(), state.subscribe()));
+        tokio::spawn(carry(near, server.clone(), (state.subscribe(), delay.subscribe())));
     }
 }
 
 /// Ends when either side closes, when the wire is cut, and when a silence is over.
-async fn carry(mut near: TcpStream, server: Arc<str>, mut state: watch::Receiver<State>) {
+async fn carry(
+    mut near: TcpStream,
+    server: Arc<str>,
+    (mut state, delay): (watch::Receiver<State>, watch::Receiver<Duration>),
+) {
     let Ok(mut far) = TcpStream::connect(&*server).await else { return };
     let _ = (near.set_nodelay(true), far.set_nodelay(true));
     tokio::select! {
-        _ = copy_bidirectional(&mut near, &mut far), if *state.borrow() == State::Whole => return,
+        () = both_ways(&mut near, &mut far, delay), if *state.borrow() == State::Whole => return,
         _ = state.wait_for(|state| *state != State::Whole) => {}
     }
     let _ = state.wait_for(|state| *state != State::Silent).await;
+}
+
+/// Until either side closes. Later packets wait behind earlier ones, as on a long wire.
+async fn both_ways(near: &mut TcpStream, far: &mut TcpStream, delay: watch::Receiver<Duration>) {
+    let ((near_out, near_in), (far_out, far_in)) = (near.split(), far.split());
+    tokio::join!(one_way(near_out, far_in, delay.clone()), one_way(far_out, near_in, delay));
+}
+
+async fn one_way(mut from: ReadHalf<'_>, mut to: WriteHalf<'_>, delay: watch::Receiver<Duration>) {
+    let (sender, mut under_way) = tokio::sync::mpsc::unbounded_channel::<(Instant, Vec<u8>)>();
+    let reading = async move {
+        let mut buffer = vec![0; 64 << 10];
+        while let Ok(count @ 1..) = from.read(&mut buffer).await {
+            let due = Instant::now() + *delay.borrow();
+            if sender.send((due, buffer[..count].to_vec())).is_err() {
+                return;
+            }
+        }
+    };
+    let writing = async move {
+        while let Some((due, bytes)) = under_way.recv().await {
+            tokio::time::sleep_until(due).await;
+            if to.write_all(&bytes).await.is_err() {
+                return;
+            }
+        }
+        let _ = to.shutdown().await;
+    };
+    tokio::join!(reading, writing);
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::receiver::Receiver;
-    use std::time::Duration;
 
     /// What a fresh client gets through the wire within a moment.
     async fn asked(wire: &Wire) -> Option<u16> {

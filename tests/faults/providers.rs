@@ -1,0 +1,142 @@
+//! Providers: send events one after another, and each of them again until it is accepted, as real ones do.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use harness::Process;
+use serde_json::{Value, json};
+use tokio::task::JoinSet;
+
+use crate::ledger::{Kind, Ledger};
+
+/// Where a tenant's source is, and what its provider presents.
+#[derive(Debug, Clone)]
+pub(crate) struct Door {
+    pub(crate) tenant: usize,
+    pub(crate) path: String,
+    pub(crate) authorization: String,
+}
+
+/// Providers of one tenant that send what comes in any order; one more sends what has one.
+const FREE: usize = 4;
+/// Providers wait about so long for an answer.
+const PATIENCE: Duration = Duration::from_secs(10);
+const BEFORE_AGAIN: Duration = Duration::from_millis(50);
+
+/// A load that goes on until it is ended.
+pub(crate) struct Load {
+    stop: Arc<AtomicBool>,
+    pace: Arc<AtomicU64>,
+    providers: JoinSet<()>,
+}
+
+impl Load {
+    /// So many events a second of all providers together, at whichever of these processes answers.
+    pub(crate) fn begin(ledger: &Arc<Ledger>, doors: &[Door], apis: &[Process], per_second: u64) -> Self {
+        let (stop, mut providers) = (Arc::new(AtomicBool::new(false)), JoinSet::new());
+        let count = doors.len() * (FREE + 1);
+        let pace = Arc::new(AtomicU64::new(1_000_000 * count as u64 / per_second));
+        for door in doors {
+            for place in 0..=FREE {
+                let provider = Provider {
+                    http: reqwest::Client::builder().no_proxy().timeout(PATIENCE).build().unwrap(),
+                    ledger: Arc::clone(ledger),
+                    door: door.clone(),
+                    apis: apis.to_vec(),
+                    next_api: place,
+                };
+                let (stop, pace) = (Arc::clone(&stop), Arc::clone(&pace));
+                providers.spawn(provider.run(place == FREE, stop, pace));
+            }
+        }
+        Self { stop, pace, providers }
+    }
+
+    /// Sends faster or slower from now on.
+    pub(crate) fn pace(&self, per_second: u64) {
+        self.pace.store(1_000_000 * self.providers.len() as u64 / per_second, Ordering::Relaxed);
+    }
+
+    /// No new events; what was begun is sent until it is accepted.
+    pub(crate) async fn end(mut self, within: Duration) -> Result<(), String> {
+        self.stop.store(true, Ordering::Relaxed);
+        let all = async { while self.providers.join_next().await.is_some() {} };
+        tokio::time::timeout(within, all)
+            .await
+            .map_err(|_| format!("after {within:?} some events are not accepted yet"))
+    }
+}
+
+struct Provider {
+    http: reqwest::Client,
+    ledger: Arc<Ledger>,
+    door: Door,
+    apis: Vec<Process>,
+    next_api: usize,
+}
+
+impl Provider {
+    async fn run(mut self, in_order: bool, stop: Arc<AtomicBool>, pace: Arc<AtomicU64>) {
+        let mut sent = 0_usize;
+        while !stop.load(Ordering::Relaxed) {
+            let began = Instant::now();
+            let kind = match (in_order, sent % 2) {
+                (true, _) => Kind::InOrder,
+                (false, 0) => Kind::Some,
+                (false, _) => Kind::Other,
+            };
+            sent += 1;
+            let number = self.ledger.begin(self.door.tenant, kind);
+            while !self.post(number, kind).await {
+                tokio::time::sleep(BEFORE_AGAIN).await;
+            }
+            let pause = Duration::from_micros(pace.load(Ordering::Relaxed));
+            tokio::time::sleep(pause.saturating_sub(began.elapsed())).await;
+        }
+    }
+
+    /// Whether it was accepted.
+    async fn post(&mut self, number: usize, kind: Kind) -> bool {
+        // Whoever stands in front of several sends what one did not take to the next.
+        self.next_api += 1;
+        let Some(address) = self.apis[self.next_api % self.apis.len()].listens() else { return false };
+        let asked = Instant::now();
+        let request = self.http.post(format!("http://{address}{}", self.door.path));
+        let request = request.header("authorization", &self.door.authorization);
+        let request = request.header("content-type", "application/json").body(body(number, kind));
+        let response = match request.send().await {
+            Ok(response) => response,
+            Err(error) => {
+                self.ledger.unknown(error.is_timeout());
+                return false;
+            }
+        };
+        let status = response.status().as_u16();
+        self.ledger.took(asked);
+        if status != 202 {
+            self.ledger.refused(status);
+            return false;
+        }
+        let answer = response.bytes().await.ok().and_then(|bytes| serde_json::from_slice::<Value>(&bytes).ok());
+        match answer.as_ref().and_then(|answer| answer["event_id"].as_str()) {
+            Some(id) => self.ledger.accepted(number, id.to_owned()),
+            None => {
+                self.ledger.unknown(false);
+                return false;
+            }
+        }
+        true
+    }
+}
+
+fn body(number: usize, kind: Kind) -> String {
+    let body = json!({
+        "Id": format!("fault-{number}"),
+        "ApplicationId": "d73da14e-a6b9-4bb1-b9df-f3b40ba1ed34",
+        "CreatedUtc": "2022-07-26T07:16:41.873Z",
+        "Payload": { "id": "3fa85f64-5717-4562-b3fc-2c963f66afa6", "status": "Approved" },
+        "Type": kind.event_type(),
+    });
+    body.to_string()
+}

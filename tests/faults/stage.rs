@@ -1,0 +1,178 @@
+//! What every experiment stands on: the real programs with two tenants, providers that send, destinations that keep a log.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use harness::relay::Plan;
+use harness::source::basic;
+use harness::{Database, Relay, json, within};
+
+use crate::checker::{self, Findings};
+use crate::ledger::{Kind, Ledger};
+use crate::providers::{Door, Load};
+use crate::sink::Sink;
+
+/// Destinations of each tenant: one takes everything, one some of it, one wants an order.
+pub(crate) const PLACES: usize = 3;
+const TENANTS: usize = 2;
+const PASSWORD: &str = "a-password-of-the-faults";
+
+/// Once a second, for longer than any fault lasts.
+const OFTEN: [u64; 50] = {
+    let mut often = [1; 50];
+    often[0] = 0;
+    often
+};
+/// Longer than a lease.
+pub(crate) const LEASE_AND_MORE: Duration = Duration::from_secs(16);
+pub(crate) struct Stage {
+    pub(crate) relay: Relay,
+    pub(crate) sink: Sink,
+    pub(crate) ledger: Arc<Ledger>,
+    doors: Vec<Door>,
+    /// Ids, by place.
+    pub(crate) destinations: Vec<String>,
+    load: Option<Load>,
+    /// The longest time after a fault until something was accepted and something arrived.
+    recovery: Option<Duration>,
+    /// How often each delivery may arrive again: events by their numbers, destinations by their places.
+    allowed: HashMap<(usize, usize), usize>,
+    faults: usize,
+}
+
+impl Stage {
+    pub(crate) async fn set(plan: Plan) -> Self {
+        let relay = plan.start().await;
+        let sink = Sink::open().await;
+        let (mut doors, mut destinations) = (Vec::new(), Vec::new());
+        for number in 0..TENANTS {
+            let tenant = relay.tenant("faults").await;
+            let (source, _) = tenant.guarded_source("provider", PASSWORD).await;
+            for place in 0..PLACES {
+                let url = sink.url(number * PLACES + place);
+                let mut fields = json!({ "name": "out", "url": url, "retry": { "schedule_s": OFTEN.as_slice() } });
+                if place == PLACES - 1 {
+                    fields["order"] = json!({ "mode": "fifo" });
+                }
+                let destination = tenant.destination_of(fields).await;
+                let types: &[&str] = match place {
+                    0 => &["*"],
+                    1 => &[Kind::Some.event_type()],
+                    _ => &[Kind::InOrder.event_type()],
+                };
+                tenant.subscribe(&destination, types).await;
+                destinations.push(destination.id);
+            }
+            doors.push(Door { tenant: number, path: source.path, authorization: basic("provider", PASSWORD) });
+        }
+        let ledger = Arc::default();
+        let (load, recovery, allowed, faults) = (None, None, HashMap::new(), 0);
+        Self { relay, sink, ledger, doors, destinations, load, recovery, allowed, faults }
+    }
+
+    /// Providers send so many events a second from now on.
+    pub(crate) fn load(&mut self, per_second: u64) {
+        self.load = Some(Load::begin(&self.ledger, &self.doors, &self.relay.apis, per_second));
+    }
+
+    pub(crate) fn pace(&self, per_second: u64) {
+        self.load.as_ref().expect("there is a load").pace(per_second);
+    }
+
+    /// So many events were accepted since there is a load, which shows that it runs.
+    pub(crate) async fn accepted(&self, count: usize) {
+        within(Duration::from_secs(60), &format!("{count} events to be accepted"), async || {
+            (self.ledger.answers().accepted >= count).then_some(())
+        })
+        .await;
+    }
+
+    /// A process has just died, or stands still: what its destinations took and the database does not know of may be sent again,
+    /// and nothing else.
+    pub(crate) async fn allow_what_is_unwritten(&mut self) {
+        self.faults += 1;
+        self.allow_now().await;
+    }
+
+    async fn allow_now(&mut self) {
+        // What it wrote last is still on its way to the sink.
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        let pending = checker::pending(&self.relay.database).await;
+        let log = self.sink.log();
+        let taken = log.iter().filter(|it| it.status == 200);
+        let taken: HashMap<(&str, &str), (usize, usize)> = taken
+            .map(|it| ((it.webhook_id.as_str(), self.destinations[it.place].as_str()), (it.number, it.place)))
+            .collect();
+        for key in pending.iter().filter_map(|(event, to)| taken.get(&(event.as_str(), to.as_str()))) {
+            *self.allowed.entry(*key).or_default() += 1;
+        }
+    }
+
+    /// A fault after which nothing may arrive twice.
+    pub(crate) const fn count_fault(&mut self) {
+        self.faults += 1;
+    }
+
+    /// The fault is over: something is accepted and something arrives soon.
+    pub(crate) async fn recovers(&mut self) {
+        let since = Instant::now();
+        within(Duration::from_secs(90), "the relay to recover", async || {
+            (self.ledger.accepts_since(since) && self.sink.hears_since(since)).then_some(())
+        })
+        .await;
+        self.recovery = self.recovery.max(Some(since.elapsed()));
+    }
+
+    /// Time passes in which the leases of whoever died end.
+    pub(crate) fn let_leases_end(&self) {
+        self.relay.clock.advance(LEASE_AND_MORE);
+    }
+
+    /// The same where others live: what they have in flight is aborted at the fence, and what came of it is not known.
+    pub(crate) async fn let_all_leases_end(&mut self) {
+        self.allow_now().await;
+        self.let_leases_end();
+    }
+
+    /// No new events; what was begun is accepted in the end, and everything that was accepted is delivered. Then the books are
+    /// compared.
+    pub(crate) async fn settle(&mut self) -> Result<Findings, String> {
+        if let Some(load) = self.load.take() {
+            load.end(Duration::from_secs(120)).await?;
+        }
+        let mut left = -1;
+        let limit = Instant::now() + Duration::from_secs(240);
+        let mut passed = Instant::now();
+        while left != 0 {
+            if Instant::now() > limit {
+                return Err(format!("{left} deliveries are still pending"));
+            }
+            left = self.relay.database.number("SELECT count(*) FROM pending").await;
+            if left > 0 && passed.elapsed() > Duration::from_secs(20) {
+                // What a breaker keeps back waits for longer than anybody here.
+                self.relay.clock.advance(Duration::from_secs(30));
+                passed = Instant::now();
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        checker::compare(self).await
+    }
+
+    pub(crate) const fn recovery(&self) -> Option<Duration> {
+        self.recovery
+    }
+
+    pub(crate) const fn allowed(&self) -> &HashMap<(usize, usize), usize> {
+        &self.allowed
+    }
+
+    pub(crate) const fn faults(&self) -> usize {
+        self.faults
+    }
+}
+
+/// One of each program on a database of its own.
+pub(crate) async fn plan(kind: harness::Kind) -> Plan {
+    Relay::plan(Database::create(kind).await).setting("HOOKYARD_LOG", "warn")
+}
