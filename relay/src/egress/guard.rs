@@ -302,9 +302,10 @@ fn check_text(raw: &str) -> Result<(), Refusal> {
     if raw.bytes().any(|byte| byte <= b' ' || byte == 0x7f || byte == b'\\') {
         return Err(Refusal::Characters);
     }
-    let rest = raw.split_once("://").map(|(_, rest)| rest);
-    match rest {
-        Some(rest) if !rest.is_empty() && !rest.starts_with('/') => Ok(()),
+    // Behind something else than a scheme it is a part of the path, and what stands before it is repaired.
+    let is_scheme = |text: &str| text.bytes().all(|byte| byte.is_ascii_alphabetic());
+    match raw.split_once("://") {
+        Some((scheme, rest)) if is_scheme(scheme) && !rest.is_empty() && !rest.starts_with('/') => Ok(()),
         _ => Err(Refusal::Scheme),
     }
 }
@@ -346,6 +347,9 @@ mod tests {
             ("https://example.com/\u{7f}", "url_characters"),
             ("https:example.com", "scheme"),
             ("https:///example.com", "scheme"),
+            ("https:example.com/a://b", "scheme"),
+            ("https:/example.com/a://b", "scheme"),
+            ("https://example.com/a://b", "ok"),
             ("ftp://example.com/", "scheme"),
             ("example.com", "scheme"),
             ("http://example.com/", "plain_http"),
