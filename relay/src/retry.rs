@@ -190,6 +190,9 @@ impl Default for RetryPolicy {
 }
 
 #[cfg(test)]
+mod properties;
+
+#[cfg(test)]
 mod tests {
     use super::*;
 

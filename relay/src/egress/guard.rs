@@ -325,6 +325,9 @@ fn drop_final_stop(url: &mut Url) {
 }
 
 #[cfg(test)]
+mod properties;
+
+#[cfg(test)]
 mod tests {
     use super::*;
 

@@ -298,6 +298,9 @@ fn time(text: &str) -> Option<i64> {
 }
 
 #[cfg(test)]
+mod properties;
+
+#[cfg(test)]
 mod tests {
     use super::*;
 
