@@ -60,6 +60,9 @@ fn names(tags: &str, version: i64) -> bool {
 }
 
 #[cfg(test)]
+mod properties;
+
+#[cfg(test)]
 mod tests {
     use super::*;
 

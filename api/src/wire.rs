@@ -375,6 +375,9 @@ impl<T: Meaning> ToJSON for Text<T> {
 }
 
 #[cfg(test)]
+mod properties;
+
+#[cfg(test)]
 mod tests {
     use super::*;
 
