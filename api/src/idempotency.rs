@@ -103,6 +103,9 @@ fn id(parts: &[&[u8]]) -> [u8; 32] {
 }
 
 #[cfg(test)]
+mod properties;
+
+#[cfg(test)]
 mod tests {
     use super::*;
 

@@ -34,6 +34,9 @@ pub mod mutation;
 pub mod oauth;
 pub mod page;
 pub mod precondition;
+#[cfg(test)]
+#[path = "../../relay/src/property.rs"]
+mod property;
 pub mod replaying;
 pub mod request;
 pub mod resources;

@@ -128,6 +128,9 @@ fn strange_cursor() -> Error {
 }
 
 #[cfg(test)]
+mod properties;
+
+#[cfg(test)]
 mod tests {
     use relay::id::SourceId;
 

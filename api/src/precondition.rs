@@ -26,8 +26,12 @@ impl Preconditions {
     /// What the headers demand.
     #[must_use]
     pub fn of(headers: &HeaderMap) -> Self {
-        // An unreadable one matches nothing.
-        let text = |name: &str| headers.get(name).map(|value| value.to_str().unwrap_or_default().to_owned());
+        // Several lines are one list (RFC 9110, 5.3). An unreadable one matches nothing.
+        let text = |name: &str| {
+            let lines = headers.get_all(name).iter().map(|value| value.to_str().unwrap_or_default());
+            let lines = lines.collect::<Vec<_>>();
+            (!lines.is_empty()).then(|| lines.join(","))
+        };
         Self { if_match: text("if-match"), if_none_match: text("if-none-match") }
     }
 
@@ -56,6 +60,9 @@ fn names(tags: &str, version: i64) -> bool {
 }
 
 #[cfg(test)]
+mod properties;
+
+#[cfg(test)]
 mod tests {
     use super::*;
 
@@ -72,6 +79,17 @@ mod tests {
         ] {
             assert_eq!(names(header, 3), named, "{header}");
         }
+    }
+
+    #[test]
+    fn tags_in_several_lines_are_one_list() {
+        let of = |name: &'static str, lines: [&str; 2]| {
+            let lines = lines.map(|line| (poem::http::HeaderName::from_static(name), line.parse().unwrap()));
+            Preconditions::of(&lines.into_iter().collect()).check(Some(3))
+        };
+        assert_eq!(of("if-match", ["\"2\"", "\"3\""]), Ok(()));
+        assert_eq!(of("if-match", ["\"2\"", "\"1\""]), Err(Unmet::Changed(3)));
+        assert_eq!(of("if-none-match", ["\"2\"", "*"]), Err(Unmet::There(3)));
     }
 
     #[test]

@@ -10,6 +10,7 @@ use chrono::{DateTime, SecondsFormat};
 use ipnet::IpNet;
 use poem_openapi::registry::{MetaSchema, MetaSchemaRef};
 use poem_openapi::types::{ParseError, ParseFromJSON, ParseFromParameter, ParseResult, ToJSON, Type};
+use relay::clock::WRITABLE;
 use relay::event_type::Pattern;
 use relay::id::{self, Kind, kind};
 use relay::place::Place;
@@ -197,8 +198,9 @@ impl FromStr for Moment {
     type Err = Meaningless;
 
     fn from_str(text: &str) -> Result<Self, Meaningless> {
-        let time = DateTime::parse_from_rfc3339(text).map_err(|_| Meaningless::Time)?;
-        Ok(Self(time.timestamp_millis()))
+        // Its own year has four digits, and the year that it is shown with may have none.
+        let millis = DateTime::parse_from_rfc3339(text).ok().map(|time| time.timestamp_millis());
+        millis.filter(|millis| WRITABLE.contains(millis)).map(Self).ok_or(Meaningless::Time)
     }
 }
 
@@ -373,6 +375,9 @@ impl<T: Meaning> ToJSON for Text<T> {
 }
 
 #[cfg(test)]
+mod properties;
+
+#[cfg(test)]
 mod tests {
     use super::*;
 
@@ -399,7 +404,16 @@ mod tests {
         assert_eq!(time.to_string(), "2026-11-22T09:00:00.123Z");
         assert_eq!(time.to_string().parse(), Ok(time));
         assert_eq!(Moment(0).to_string(), "1970-01-01T00:00:00.000Z");
-        assert!("2026-11-22".parse::<Moment>().is_err());
+        for (text, shown) in [
+            ("2026-11-22", None),
+            ("0000-01-01T00:00:00Z", Some("0000-01-01T00:00:00.000Z")),
+            ("0000-01-01T00:00:00+00:01", None),
+            ("9999-12-31T23:59:59.999Z", Some("9999-12-31T23:59:59.999Z")),
+            ("9999-12-31T23:59:60Z", None),
+            ("9999-12-31T23:59:59-00:01", None),
+        ] {
+            assert_eq!(text.parse::<Moment>().ok().map(|time| time.to_string()).as_deref(), shown, "{text}");
+        }
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! The present: the database's clock as this process last saw it, carried on by the machine's boot-time clock,
 //! so that a jump of the machine's wall clock changes nothing.
 
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, SystemTime};
@@ -21,6 +22,9 @@ struct Inner {
 
 /// Never reached: a row due then is parked.
 pub const NEVER: i64 = i64::MAX;
+
+/// The years 0 to 9999, which are all that RFC 3339 has digits for.
+pub const WRITABLE: Range<i64> = -62_167_219_200_000..253_402_300_800_000;
 
 /// The harness may begin in the past, up to a century ago. The boot-time clock grows with its offset all the same.
 const EARLIEST_OFFSET: i64 = if cfg!(any(test, feature = "test-support")) { -100 * 365 * 86_400_000 } else { 0 };

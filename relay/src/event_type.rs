@@ -106,6 +106,9 @@ impl From<Pattern> for String {
 }
 
 #[cfg(test)]
+mod properties;
+
+#[cfg(test)]
 mod tests {
     use super::*;
 

@@ -184,6 +184,9 @@ impl<'de, K: Kind> serde::Deserialize<'de> for Id<K> {
 }
 
 #[cfg(test)]
+mod properties;
+
+#[cfg(test)]
 mod tests {
     use super::*;
 

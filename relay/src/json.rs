@@ -259,6 +259,9 @@ impl<'b, 'f> Walk<'b, 'f> {
 }
 
 #[cfg(test)]
+mod properties;
+
+#[cfg(test)]
 mod tests {
     use super::*;
 

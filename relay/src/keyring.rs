@@ -151,6 +151,9 @@ impl fmt::Debug for Keyring {
 }
 
 #[cfg(test)]
+mod properties;
+
+#[cfg(test)]
 mod tests {
     use super::*;
 

@@ -19,6 +19,8 @@ pub mod password;
 pub mod place;
 pub mod preset;
 pub mod process;
+#[cfg(test)]
+mod property;
 pub mod quota;
 pub mod random;
 pub mod retention;

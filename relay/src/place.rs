@@ -115,6 +115,9 @@ impl<'de> Deserialize<'de> for Place {
 }
 
 #[cfg(test)]
+mod properties;
+
+#[cfg(test)]
 mod tests {
     use http::HeaderMap;
 

@@ -192,6 +192,9 @@ impl Default for RetryPolicy {
 }
 
 #[cfg(test)]
+mod properties;
+
+#[cfg(test)]
 mod tests {
     use super::*;
 

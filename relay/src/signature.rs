@@ -99,6 +99,9 @@ impl fmt::Debug for SigningSecret {
 }
 
 #[cfg(test)]
+mod properties;
+
+#[cfg(test)]
 mod tests {
     use super::*;
 

@@ -73,6 +73,9 @@ fn bytes(value: &str) -> Option<Vec<u8>> {
 }
 
 #[cfg(test)]
+mod properties;
+
+#[cfg(test)]
 mod tests {
     use super::*;
 

@@ -136,6 +136,9 @@ impl Sampling {
 }
 
 #[cfg(test)]
+mod properties;
+
+#[cfg(test)]
 mod tests {
     use uuid::Uuid;
 

@@ -25,6 +25,9 @@ mod lease;
 mod opened;
 mod outcome;
 mod owner;
+#[cfg(test)]
+#[path = "../../relay/src/property.rs"]
+mod property;
 mod pulse;
 mod reader;
 mod role;

@@ -25,6 +25,9 @@ pub fn redacted(query: &str, secret: &[&str]) -> String {
 }
 
 #[cfg(test)]
+mod properties;
+
+#[cfg(test)]
 mod tests {
     use super::*;
 

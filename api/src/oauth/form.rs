@@ -132,6 +132,9 @@ fn decoded(value: &str) -> String {
 }
 
 #[cfg(test)]
+mod properties;
+
+#[cfg(test)]
 mod tests {
     use secrecy::ExposeSecret;
 

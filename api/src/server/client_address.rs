@@ -80,6 +80,9 @@ fn canonical(network: IpNet) -> IpNet {
 }
 
 #[cfg(test)]
+mod properties;
+
+#[cfg(test)]
 mod tests {
     use super::*;
 

@@ -31,8 +31,8 @@ pub struct OwnAddress {
 /// Why a destination is not reached: its own name for machines, and a text that says which setting decides.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
-    /// Longer than 2,048 bytes.
-    #[error("the URL is longer than {MAX_URL_BYTES} bytes")]
+    /// Longer than 2,048 bytes, as it was written or as requests have it.
+    #[error("the URL is longer than {MAX_URL_BYTES} bytes as requests have it, with `%C3%A9` for `é`")]
     TooLong,
     /// Spaces, control characters or backslashes, which parsers repair, each in its own way.
     #[error("the URL contains a space, a control character or a backslash")]
@@ -152,6 +152,10 @@ impl Guard {
             return Err(Refusal::Fragment);
         }
         drop_final_stop(&mut url);
+        // It is kept and judged again as it is now.
+        if url.as_str().len() > MAX_URL_BYTES {
+            return Err(Refusal::TooLong);
+        }
         let port = url.port_or_known_default().unwrap_or_default();
         match url.host() {
             None => return Err(Refusal::Scheme),
@@ -302,9 +306,10 @@ fn check_text(raw: &str) -> Result<(), Refusal> {
     if raw.bytes().any(|byte| byte <= b' ' || byte == 0x7f || byte == b'\\') {
         return Err(Refusal::Characters);
     }
-    let rest = raw.split_once("://").map(|(_, rest)| rest);
-    match rest {
-        Some(rest) if !rest.is_empty() && !rest.starts_with('/') => Ok(()),
+    // Behind something else than a scheme it is a part of the path, and what stands before it is repaired.
+    let is_scheme = |text: &str| text.bytes().all(|byte| byte.is_ascii_alphabetic());
+    match raw.split_once("://") {
+        Some((scheme, rest)) if is_scheme(scheme) && !rest.is_empty() && !rest.starts_with('/') => Ok(()),
         _ => Err(Refusal::Scheme),
     }
 }
@@ -318,6 +323,9 @@ fn drop_final_stop(url: &mut Url) {
         let _kept = url.set_host(Some(&name));
     }
 }
+
+#[cfg(test)]
+mod properties;
 
 #[cfg(test)]
 mod tests {
@@ -336,16 +344,22 @@ mod tests {
     fn every_reason_has_its_name() {
         let guard = guard(&[], false);
         let long = |bytes: usize| format!("https://example.com/{}", "x".repeat(bytes - 20));
+        let escaped = |bytes: usize| format!("https://example.com/{}", "é".repeat((bytes - 20) / 6));
         for (url, reason) in [
             ("https://example.com", "ok"),
             ("HTTPS://EXAMPLE.COM/", "ok"),
             (&long(2048), "ok"),
             (&long(2049), "url_too_long"),
+            (&escaped(2048), "ok"),
+            (&escaped(2054), "url_too_long"),
             ("https://example.com/a b", "url_characters"),
             ("https://example.com\\a", "url_characters"),
             ("https://example.com/\u{7f}", "url_characters"),
             ("https:example.com", "scheme"),
             ("https:///example.com", "scheme"),
+            ("https:example.com/a://b", "scheme"),
+            ("https:/example.com/a://b", "scheme"),
+            ("https://example.com/a://b", "ok"),
             ("ftp://example.com/", "scheme"),
             ("example.com", "scheme"),
             ("http://example.com/", "plain_http"),

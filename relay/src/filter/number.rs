@@ -52,6 +52,9 @@ fn against(whole: i128, float: f64) -> Ordering {
 }
 
 #[cfg(test)]
+mod properties;
+
+#[cfg(test)]
 mod tests {
     use super::*;
 

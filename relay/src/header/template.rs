@@ -182,6 +182,9 @@ impl<'de> Deserialize<'de> for Template {
 }
 
 #[cfg(test)]
+mod properties;
+
+#[cfg(test)]
 mod tests {
     use super::*;
 

@@ -8,6 +8,7 @@ use chrono::DateTime;
 use serde::{Deserialize, Serialize};
 
 use super::Preset;
+use crate::clock::WRITABLE;
 use crate::inbound::Inbound;
 use crate::json;
 use crate::place::{NotAPlace, Place};
@@ -121,6 +122,7 @@ impl Extract {
             refine(inbound, &mut extracted);
             self.put_back(said, &mut extracted);
         }
+        extracted.occurred_at = extracted.occurred_at.filter(|at| WRITABLE.contains(at));
         extracted
     }
 
@@ -296,6 +298,9 @@ fn time(text: &str) -> Option<i64> {
 }
 
 #[cfg(test)]
+mod properties;
+
+#[cfg(test)]
 mod tests {
     use super::*;
 
@@ -339,6 +344,23 @@ mod tests {
             ("", None),
         ] {
             assert_eq!(time(text), millis, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_no_date_can_say_is_no_time() {
+        let extract = Extract { occurred_at: Some("json:/at".parse().unwrap()), ..Extract::default() };
+        for (at, is_taken) in [
+            ("253402300799999", true),
+            ("253402300800000", false),
+            ("9999-12-31T23:59:59Z", true),
+            ("9999-12-31T23:59:59-01:00", false),
+            ("0000-01-01T00:00:00Z", true),
+            ("0000-01-01T00:00:00+01:00", false),
+        ] {
+            let body = format!(r#"{{"at": "{at}"}}"#);
+            let read = extract.read(super::super::GENERIC, &super::super::tests::inbound(body.as_bytes()));
+            assert_eq!(read.occurred_at.is_some(), is_taken, "{at}");
         }
     }
 

@@ -67,6 +67,9 @@ fn is_code(text: &str) -> bool {
 }
 
 #[cfg(test)]
+mod properties;
+
+#[cfg(test)]
 mod tests {
     use secrecy::ExposeSecret;
 

@@ -65,6 +65,9 @@ fn pair(encoded: &[u8]) -> Option<(Vec<u8>, Vec<u8>)> {
 }
 
 #[cfg(test)]
+mod properties;
+
+#[cfg(test)]
 mod tests {
     use super::*;
 

@@ -82,6 +82,9 @@ impl FromStr for Cursor {
 }
 
 #[cfg(test)]
+mod properties;
+
+#[cfg(test)]
 mod tests {
     use super::*;
 
