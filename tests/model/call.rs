@@ -14,11 +14,21 @@ pub(crate) enum Call {
     Write(Vec<Write>, Option<usize>),
     Renew(Renewal),
     /// By the worker's clock.
-    Acquire { asked_at: i64 },
-    Release { lease: Lease, connection: usize },
-    Look { began: i64 },
+    Acquire {
+        asked_at: i64,
+    },
+    Release {
+        lease: Lease,
+        connection: usize,
+    },
+    Look {
+        began: i64,
+    },
     /// The last change that was known when the setting was asked for.
-    Fill { key: usize, seen: usize },
+    Fill {
+        key: usize,
+        seen: usize,
+    },
     Ingest(Ingest),
     /// Nobody of ours waits for it.
     People,

@@ -168,7 +168,9 @@ impl Database {
         let rows = self.rows.values().copied();
         match statement {
             Statement::Due(shards) => {
-                let is_wanted = |row: &Row| row.due_at <= now && shards.iter().any(|(shard, from)| *shard == row.shard() && row.due_at >= *from);
+                let is_wanted = |row: &Row| {
+                    row.due_at <= now && shards.iter().any(|(shard, from)| *shard == row.shard() && row.due_at >= *from)
+                };
                 Answer::Rows(rows.filter(is_wanted).collect())
             }
             Statement::Parked { destination, except, limit } => {
@@ -219,9 +221,8 @@ impl Database {
 
     fn acquire(&mut self, owner: Owner, except: &[usize], now: i64) -> Answer {
         let mine = self.shards.iter().filter(|shard| shard.owner == Some(owner) && shard.expires_at > now).count();
-        let is_free = |shard: &usize| {
-            self.shards[*shard].expires_at < now && !except.contains(shard) && !self.is_locked(*shard)
-        };
+        let is_free =
+            |shard: &usize| self.shards[*shard].expires_at < now && !except.contains(shard) && !self.is_locked(*shard);
         let most = self.share(owner, now).saturating_sub(mine);
         let free: Vec<usize> = (0..SHARDS).filter(is_free).take(most).collect();
         for shard in &free {

@@ -118,7 +118,8 @@ async fn what_answers_to_an_own_request_is_filtered_with_the_reason(database: Da
     let registered = register(&world.tenant, json!({ "request_ids": ["mine", "mine", "mine too"] })).await;
     assert_eq!(registered["registered"], 2);
     let kept_for = millis(&registered, "expires_at") - world.relay.clock.now_ms();
-    assert!((0..=60_000).contains(&(7 * 86_400_000 - kept_for)), "kept for {kept_for} ms");
+    // The relay goes by the database's clock, which is as far from ours as an answer on a busy machine takes.
+    assert!((-1_000..=60_000).contains(&(7 * 86_400_000 - kept_for)), "kept for {kept_for} ms");
 
     let own_event = send(&world.source, Some("mine")).await;
     let foreign = send(&world.source, Some("theirs")).await;

@@ -24,7 +24,12 @@ pub(super) enum Place {
     Writing(Change),
     /// Written at the `stamp`th acknowledgement, and invisible to reads that began before `until`. `redo`: its end, until
     /// a renewal on this connection has made it durable.
-    Buried { until: Ticket, stamp: usize, connection: Option<usize>, redo: Option<Write> },
+    Buried {
+        until: Ticket,
+        stamp: usize,
+        connection: Option<usize>,
+        redo: Option<Write>,
+    },
 }
 
 /// Rows of a destination that wait in memory; more of them are parked.

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use super::Worker;
 use super::memory::{Place, ROOM};
 use super::tickets::Ticket;
-use super::Worker;
 use crate::call::{Call, Ingest, Reading};
 use crate::statement::{Answer, DESTINATIONS, Lease, NEVER, Row, Setting, Statement, wants_an_order};
 use crate::times::{DISCOVER_EVERY, LOAD_EVERY, OVERLAP, SWEEP_EVERY};
@@ -47,7 +47,7 @@ impl Worker {
     /// Rule E: a shard that comes back is read only after its old requests have ended.
     fn is_readable(&self, lease: Lease) -> bool {
         let is_running = self.requests.values().any(|(_, of)| of.shard == lease.shard && of.epoch != lease.epoch);
-        !self.is_draining(lease.shard) && !(self.rules.e && is_running)
+        !(self.is_draining(lease.shard) || self.rules.e && is_running)
     }
 
     pub(super) fn load(&mut self, now: i64) {

@@ -81,8 +81,7 @@ impl World {
             .collect();
         // Rule T: the ticket is taken before the statement begins.
         let worker = &mut self.workers[owner.host];
-        let ingest =
-            Ingest { event, deliveries, ticket: worker.tickets.take(), leases: worker.leases() };
+        let ingest = Ingest { event, deliveries, ticket: worker.tickets.take(), leases: worker.leases() };
         self.ingests(owner, ingest);
     }
 

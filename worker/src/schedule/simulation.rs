@@ -92,7 +92,9 @@ fn story() -> &'static Story {
             world.calm();
             let ends = (world.rows.len(), world.ended.len());
             if ends != (0, world.made) {
-                story.forgotten.push(format!("seed {seed}: of {} rows {} ended and {} are left", world.made, ends.1, ends.0));
+                story
+                    .forgotten
+                    .push(format!("seed {seed}: of {} rows {} ended and {} are left", world.made, ends.1, ends.0));
             }
             let twice: Vec<_> = world.sent.iter().filter(|(_, times)| **times > 1).collect();
             if !twice.is_empty() {
