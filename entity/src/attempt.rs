@@ -62,21 +62,12 @@ pub enum Outcome {
     Refused,
     /// The destination's token endpoint gave no token.
     Unauthorized,
-    /// The relay itself failed: whether anything was sent is not known.
-    Fault,
 }
 
 impl Outcome {
     /// In the order of their numbers.
-    pub const ALL: [Self; 7] = [
-        Self::Delivered,
-        Self::Rejected,
-        Self::TimedOut,
-        Self::Unreachable,
-        Self::Refused,
-        Self::Unauthorized,
-        Self::Fault,
-    ];
+    pub const ALL: [Self; 6] =
+        [Self::Delivered, Self::Rejected, Self::TimedOut, Self::Unreachable, Self::Refused, Self::Unauthorized];
 
     /// As rows store it.
     #[must_use]
@@ -93,7 +84,6 @@ impl Outcome {
             2 => Self::TimedOut,
             4 => Self::Refused,
             5 => Self::Unauthorized,
-            6 => Self::Fault,
             _ => Self::Unreachable,
         }
     }

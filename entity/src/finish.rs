@@ -56,15 +56,15 @@ pub enum Change {
     Reschedule { due_at: i64, last: AttemptLog },
     /// It waits for its destination, off the clock.
     Park,
-    /// It is due now, its attempts as they are.
-    BringForward { due_at: i64 },
+    /// It is due then, its attempts as they are.
+    Move { due_at: i64 },
 }
 
 impl Change {
     /// When the row is due from now on; parked where it does not matter.
     fn due_at(&self) -> i64 {
         match self {
-            Self::Reschedule { due_at, .. } | Self::BringForward { due_at } => *due_at,
+            Self::Reschedule { due_at, .. } | Self::Move { due_at } => *due_at,
             Self::Park | Self::Finish { .. } => relay::clock::NEVER,
         }
     }
@@ -80,7 +80,7 @@ impl Change {
         match self {
             Self::Finish { last, .. } => last.as_ref(),
             Self::Reschedule { last, .. } => Some(last),
-            Self::Park | Self::BringForward { .. } => None,
+            Self::Park | Self::Move { .. } => None,
         }
     }
 }

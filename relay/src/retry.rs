@@ -49,8 +49,6 @@ pub enum Failure {
     Refused,
     /// The token endpoint gave no token.
     Unauthorized,
-    /// The relay itself failed.
-    Fault,
 }
 
 /// Why a delivery is not tried again.
@@ -259,7 +257,6 @@ mod tests {
             (Failure::Unreachable, 5.0, 5.0),
             (Failure::Refused, 5.0, 5.0),
             (Failure::Unauthorized, 5.0, 5.0),
-            (Failure::Fault, 5.0, 5.0),
         ] {
             let wait = |policy: &RetryPolicy| seconds(policy.wait_after(1, &failure, None, EVEN));
             assert_eq!((wait(&RetryPolicy::default()), wait(&custom)), (Some(default), Some(own)), "{failure:?}");
@@ -283,7 +280,6 @@ mod tests {
             (Failure::Unreachable, Ok(())),
             (Failure::Refused, Ok(())),
             (Failure::Unauthorized, Ok(())),
-            (Failure::Fault, Ok(())),
         ] {
             assert_eq!(named.wait_after(1, &failure, None, EVEN).map(drop), waits, "{failure:?}");
         }

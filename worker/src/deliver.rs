@@ -90,6 +90,9 @@ impl From<Fault> for Unsent {
     }
 }
 
+/// What made us panic may do so each time: rarely enough to keep nobody else waiting, until it expires or we are mended.
+const AFTER_A_PANIC_MS: i64 = 60_000;
+
 /// Letters of an error that are kept; none of ours is as long.
 const LONGEST_ERROR: usize = 500;
 
@@ -107,27 +110,23 @@ struct Errand<'a> {
 }
 
 impl Sender {
-    /// Makes one attempt. `work` is None where the payload has expired. Whatever in it makes us panic, it is an attempt that
-    /// failed, and harms no other.
+    /// Makes one attempt. `work` is None where the payload has expired. Whatever in it makes us panic costs it a while, and no
+    /// other anything.
     pub(crate) async fn attempt(&self, start: &Start, launch: Arc<Launch>, work: Option<&Work>) -> Ended {
-        let (at, began) = (self.clock.now(), Instant::now());
-        let made = AssertUnwindSafe(self.try_to(start, launch, work)).catch_unwind().await;
-        match made {
-            Ok(ended) => ended,
-            // The panic itself has been reported, with its place, by the hook.
-            Err(_) => self.panicked(start, (at, began.elapsed())).await,
-        }
+        // The panic itself has been reported, with its place, by the hook.
+        AssertUnwindSafe(self.try_to(start, launch, work)).catch_unwind().await.unwrap_or_else(|_| self.panicked(start))
     }
 
-    async fn panicked(&self, start: &Start, when: (i64, Duration)) -> Ended {
+    fn panicked(&self, start: &Start) -> Ended {
         let due = &start.due;
-        tracing::error!(delivery.id = %due.id, event.id = %due.event_id, "an attempt was not brought to its end");
-        let Ok(Some(destination)) = self.configuration.destination(due.tenant_id, due.destination_id).await else {
-            return Ended::Aborted;
-        };
-        let judged = outcome::fault();
-        self.numbers.attempted(judged.outcome, when.1);
-        follow(start, &destination, &judged, log(start, when, &judged, None, true), self.clock.now())
+        tracing::error!(delivery.id = %due.id, event.id = %due.event_id, "an attempt was not brought to its end, and is put off");
+        self.numbers.put_off(PutOff::Panic);
+        match start {
+            // Who tests wants to know now.
+            _ if is_test(start) => failed("a fault of the relay"),
+            _ if start.is_probe => Ended::Aborted,
+            _ => Ended::PutOff { due_at: self.clock.now() + AFTER_A_PANIC_MS },
+        }
     }
 
     async fn try_to(&self, start: &Start, launch: Arc<Launch>, work: Option<&Work>) -> Ended {
@@ -211,7 +210,7 @@ impl Sender {
         tracing::debug!(delivery.id = %start.due.id, outcome, status = judged.status, "attempted");
         let keep = judged.outcome != Outcome::Delivered || errand.opened.settings.keep_responses;
         let log = log(start, (at, took), &judged, result.ok(), keep);
-        follow(start, &errand.destination, &judged, log, now)
+        follow(errand, &judged, log, now)
     }
 
     /// A fault of ours, or the fence.
@@ -247,11 +246,11 @@ fn is_test(start: &Start) -> bool {
     start.due.trigger == Trigger::Test
 }
 
-fn follow(start: &Start, destination: &destination::Model, judged: &Judged, log: AttemptLog, now: i64) -> Ended {
-    let attempts = u32::from(log.number.unsigned_abs());
+fn follow(errand: &Errand<'_>, judged: &Judged, log: AttemptLog, now: i64) -> Ended {
+    let (start, attempts) = (errand.start, u32::from(log.number.unsigned_abs()));
     let sign = if is_test(start) { Sign::None } else { outcome::sign(judged) };
     let failed = |reason: String, last| Ended::Finished { state: State::Failed, reason: Some(reason), last, sign };
-    match outcome::next(judged, &destination.retry_policy(), attempts, dice()) {
+    match outcome::next(judged, &errand.destination.retry_policy(), attempts, dice()) {
         Next::Delivered => Ended::Finished { state: State::Delivered, reason: None, last: Some(log), sign },
         _ if is_test(start) => failed("the test failed".to_owned(), Some(log)),
         // A probe that finds nothing new was no attempt.

@@ -66,12 +66,6 @@ fn answered(response: &Response, now: i64) -> Judged {
     Judged { outcome: Outcome::Rejected, status: Some(status), error: Some(format!("answered {status}")), retry_after }
 }
 
-/// An attempt that we could not bring to its end, by a mistake of our own.
-pub(crate) fn fault() -> Judged {
-    let error = Some("a fault of the relay: whether anything was sent is not known".to_owned());
-    Judged { outcome: Outcome::Fault, status: None, error, retry_after: None }
-}
-
 /// What follows attempt number `attempts`; `jitter` is between 0 and 1.
 #[must_use]
 pub(crate) fn next(judged: &Judged, policy: &RetryPolicy, attempts: u32, jitter: f64) -> Next {
@@ -82,7 +76,6 @@ pub(crate) fn next(judged: &Judged, policy: &RetryPolicy, attempts: u32, jitter:
         Outcome::Unreachable => Failure::Unreachable,
         Outcome::Refused => Failure::Refused,
         Outcome::Unauthorized => Failure::Unauthorized,
-        Outcome::Fault => Failure::Fault,
     };
     policy.wait_after(attempts, &failure, judged.retry_after, jitter).map_or_else(Next::GiveUp, Next::Wait)
 }
@@ -101,7 +94,6 @@ pub(crate) fn sign(judged: &Judged) -> Sign {
         (Outcome::Rejected, Some(429 | 503)) => Sign::Ill { timed_out: false, quiet: judged.retry_after },
         (Outcome::Rejected, Some(408 | 425 | 500..)) => ill(false),
         (Outcome::Rejected | Outcome::Refused, _) => Sign::Refusal,
-        (Outcome::Fault, _) => Sign::None,
     }
 }
 

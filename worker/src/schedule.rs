@@ -66,6 +66,8 @@ pub(crate) enum Ended {
     Held,
     /// Our own fault with this one destination: it is left alone for a while.
     Stuck,
+    /// Our own fault with this one delivery: it is tried again then, and nothing is counted.
+    PutOff { due_at: i64 },
     /// Our own fault, or fenced: nothing is known to have been sent, and nothing is counted.
     Aborted,
 }
@@ -75,7 +77,7 @@ impl Ended {
         match self {
             Self::Finished { sign, .. } | Self::Again { sign, .. } => *sign,
             Self::Gone { .. } => Sign::Refusal,
-            Self::Held | Self::Stuck | Self::Aborted => Sign::None,
+            Self::Held | Self::Stuck | Self::PutOff { .. } | Self::Aborted => Sign::None,
         }
     }
 }
@@ -334,7 +336,7 @@ impl Schedule {
             (Ended::Again { last, .. } | Ended::Gone { last }, Some(reason)) => {
                 Change::Finish { state: State::Cancelled, reason: Some(reason), last: Some(last) }
             }
-            (Ended::Held | Ended::Stuck | Ended::Aborted, Some(reason)) => {
+            (Ended::Held | Ended::Stuck | Ended::PutOff { .. } | Ended::Aborted, Some(reason)) => {
                 Change::Finish { state: State::Cancelled, reason: Some(reason), last: None }
             }
             (Ended::Again { due_at, last, overloaded, .. }, None) => {
@@ -343,6 +345,7 @@ impl Schedule {
                 }
                 Change::Reschedule { due_at, last }
             }
+            (Ended::PutOff { due_at }, None) => Change::Move { due_at },
             (Ended::Gone { last }, None) => {
                 self.close(due.destination_id);
                 Change::Reschedule { due_at: NEVER, last }

@@ -100,7 +100,7 @@ fn of_each_kind(world: &World, rows: &[Due]) -> Vec<Write> {
         finish(State::Cancelled, "c", None),
         Change::Park,
         Change::Reschedule { due_at: NOW + 9, last: log(3) },
-        Change::BringForward { due_at: NOW - 9 },
+        Change::Move { due_at: NOW - 9 },
     ];
     let write = |(due, change)| Write { row: world.row(due), change, command: None };
     rows.iter().zip(changes).map(write).collect()

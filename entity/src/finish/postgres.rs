@@ -132,7 +132,7 @@ async fn write_once(pool: &PgPool, owner: Uuid, batch: &[Write], now: i64) -> Re
                 )
             }
             Change::Reschedule { .. } => bind_attempts(bind_due(query, &writes), &writes),
-            Change::Park | Change::BringForward { .. } => bind_due(query, &writes).bind(commands(&writes)),
+            Change::Park | Change::Move { .. } => bind_due(query, &writes).bind(commands(&writes)),
         };
         let written = Written::read(&query.fetch_one(pool).await?)?;
         for (place, write) in part {

@@ -148,7 +148,7 @@ async fn take_together(
             Change::Finish { .. } | Change::Park => true,
             _ if !ours.contains(&(write.row.shard, write.row.epoch)) => false,
             Change::Reschedule { due_at, last } => reschedule(txn, &write.row, *due_at, last).await?,
-            Change::BringForward { due_at } => bring_to(txn, &write.row, *due_at).await?,
+            Change::Move { due_at } => bring_to(txn, &write.row, *due_at).await?,
         };
         if !is_done {
             return Ok(false);
@@ -212,7 +212,7 @@ async fn write_one(txn: &mut SqliteConnection, ours: &Ours, write: &Write, now: 
     let taken = match &write.change {
         Change::Finish { state, reason, .. } => finish(txn, write, (*state, reason.as_deref()), now).await?,
         Change::Reschedule { due_at, last } => reschedule(txn, row, *due_at, last).await?,
-        Change::Park | Change::BringForward { .. } => bring_to(txn, row, write.change.due_at()).await?,
+        Change::Park | Change::Move { .. } => bring_to(txn, row, write.change.due_at()).await?,
     };
     if taken
         && let Some(last) = write.change.last()

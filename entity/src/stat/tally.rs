@@ -143,7 +143,7 @@ mod tests {
             end(State::Cancelled, Some(Outcome::TimedOut)),
             Change::Reschedule { due_at: MADE_AT, last: log(Outcome::Unreachable) },
             Change::Park,
-            Change::BringForward { due_at: MADE_AT },
+            Change::Move { due_at: MADE_AT },
         ] {
             tally.write(&write(change));
         }

@@ -31,10 +31,12 @@ pub(crate) enum PutOff {
     Database,
     /// The destination's secrets or settings cannot be opened.
     Unusable,
+    /// A panic of ours.
+    Panic,
 }
 
 impl PutOff {
-    const NAMES: [&'static str; 5] = ["fenced", "descriptors", "proxy", "database", "unusable"];
+    const NAMES: [&'static str; 6] = ["fenced", "descriptors", "proxy", "database", "unusable", "panic"];
 }
 
 impl Numbers {
@@ -99,7 +101,6 @@ pub(super) fn name(outcome: Outcome) -> &'static str {
         Outcome::Unreachable => "unreachable",
         Outcome::Refused => "refused",
         Outcome::Unauthorized => "unauthorized",
-        Outcome::Fault => "fault",
     }
 }
 
@@ -115,7 +116,7 @@ mod tests {
         for (place, outcome) in Outcome::ALL.into_iter().enumerate() {
             assert_eq!(place, outcome as usize, "{outcome:?}");
         }
-        assert_eq!(PutOff::NAMES[PutOff::Unusable as usize], "unusable");
+        assert_eq!(PutOff::NAMES[PutOff::Panic as usize], "panic");
     }
 
     #[test]

@@ -39,7 +39,7 @@ impl Schedule {
         match self.known.get(&due.id).map(|known| &known.place) {
             Some(Place::Writing { .. }) => Met::Later,
             Some(Place::Buried { redo: None, .. }) | None => {
-                self.command(due, epoch, Change::BringForward { due_at: now }, Some(command))
+                self.command(due, epoch, Change::Move { due_at: now }, Some(command))
             }
             Some(Place::Waiting | Place::InFlight { .. } | Place::Buried { redo: Some(_), .. }) => Met::Nothing,
         }

@@ -54,7 +54,8 @@ impl Dice {
 }
 
 /// What must have happened, or nothing was shown.
-const MET: [&str; 13] = [
+const MET: [&str; 14] = [
+    "put off",
     "cancelled",
     "tried now",
     "crashed",

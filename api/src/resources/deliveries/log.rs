@@ -50,8 +50,6 @@ pub enum AttemptOutcome {
     Refused,
     /// The destination's token endpoint gave no token.
     Unauthorized,
-    /// This relay itself failed: whether anything was sent is not known.
-    Fault,
 }
 
 impl From<attempt::Outcome> for AttemptOutcome {
@@ -63,7 +61,6 @@ impl From<attempt::Outcome> for AttemptOutcome {
             attempt::Outcome::Unreachable => Self::Unreachable,
             attempt::Outcome::Refused => Self::Refused,
             attempt::Outcome::Unauthorized => Self::Unauthorized,
-            attempt::Outcome::Fault => Self::Fault,
         }
     }
 }
@@ -77,7 +74,6 @@ impl From<AttemptOutcome> for attempt::Outcome {
             AttemptOutcome::Unreachable => Self::Unreachable,
             AttemptOutcome::Refused => Self::Refused,
             AttemptOutcome::Unauthorized => Self::Unauthorized,
-            AttemptOutcome::Fault => Self::Fault,
         }
     }
 }

@@ -444,7 +444,7 @@ impl World {
                 (row.due_at, row.attempts) = (*due_at, last.number);
             }
             Change::Park => self.rows.get_mut(&seq).unwrap().due_at = NEVER,
-            Change::BringForward { due_at } => self.rows.get_mut(&seq).unwrap().due_at = *due_at,
+            Change::Move { due_at } => self.rows.get_mut(&seq).unwrap().due_at = *due_at,
         }
         Fate::Done
     }
@@ -463,6 +463,10 @@ impl World {
                 Ended::Again { due_at, last: log(&start), overloaded: self.dice.is(2), sign: ill }
             }
             3 => self.finished(&start, State::Failed, ill),
+            4 if !start.is_probe && self.dice.is(4) => {
+                self.meet("put off");
+                Ended::PutOff { due_at: self.now + 20 * STEP }
+            }
             _ => {
                 *self.sent.entry(start.due.id).or_default() += 1;
                 self.finished(&start, State::Delivered, Sign::Well)
