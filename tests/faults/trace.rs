@@ -35,20 +35,27 @@ pub(crate) struct Disk {
     /// Calls that have begun in a thread and not ended.
     begun: HashMap<String, Begun>,
     places: HashMap<(String, String), usize>,
+    /// Calls that make safe, counted as they begin.
+    flushes: usize,
 }
 
 #[derive(Debug, Default)]
 struct File {
     written: Vec<u8>,
     safe: Vec<u8>,
+    /// Which flush made it safe: one that began before it and ends after it says nothing new.
+    made_safe_by: usize,
 }
 
 #[derive(Debug)]
 struct Begun {
     text: String,
     /// For those that make safe: what they make safe.
-    snapshot: Option<Vec<u8>>,
+    snapshot: Option<Snapshot>,
 }
+
+/// What a flush covers, and which one it is.
+type Snapshot = (usize, Vec<u8>);
 
 impl Disk {
     /// What is safe of the file whose path ends so.
@@ -78,13 +85,14 @@ impl Disk {
     }
 
     /// Only what was written before such a call began is sure to be covered by it.
-    fn snapshot(&self, call: &str) -> Option<Vec<u8>> {
+    fn snapshot(&mut self, call: &str) -> Option<Snapshot> {
         let is_one = call.starts_with("fsync(") || call.starts_with("fdatasync(");
         let path = path(call).filter(|_| is_one)?;
-        Some(self.files.get(&path).map(|file| file.written.clone()).unwrap_or_default())
+        self.flushes += 1;
+        Some((self.flushes, self.files.get(&path).map(|file| file.written.clone()).unwrap_or_default()))
     }
 
-    fn ends(&mut self, thread: &str, call: &str, snapshot: Option<Vec<u8>>) {
+    fn ends(&mut self, thread: &str, call: &str, snapshot: Option<Snapshot>) {
         let Some((name, _)) = call.split_once('(') else { return };
         let Some(result) = call.rsplit_once(" = ").and_then(|(_, it)| it.split(' ').next()?.parse::<usize>().ok())
         else {
@@ -108,7 +116,12 @@ impl Disk {
                 let length = call.rsplit_once(')').and_then(|(it, _)| it.rsplit_once(", ")?.1.trim().parse().ok());
                 self.files.entry(path).or_default().written.resize(length.expect("a length"), 0);
             }
-            "fsync" | "fdatasync" => self.files.entry(path).or_default().safe = snapshot.unwrap_or_default(),
+            "fsync" | "fdatasync" => {
+                let file = self.files.entry(path).or_default();
+                if let Some((flush, snapshot)) = snapshot.filter(|(flush, _)| *flush > file.made_safe_by) {
+                    (file.made_safe_by, file.safe) = (flush, snapshot);
+                }
+            }
             _ => {}
         }
     }
