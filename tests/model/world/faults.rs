@@ -64,7 +64,8 @@ impl World {
             return;
         }
         for known in self.workers[owner.host].unwritten(shard) {
-            if self.database.rows.get(&known.id).is_some_and(|row| row.attempts == known.attempts) {
+            // A crash may have undone an earlier attempt as well.
+            if self.database.rows.get(&known.id).is_some_and(|row| row.attempts <= known.attempts) {
                 self.ledger.explains(known.id, why);
             }
         }

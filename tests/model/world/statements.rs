@@ -5,6 +5,7 @@ use crate::call::Call;
 use crate::database::Begun;
 use crate::ledger::Violation;
 use crate::statement::{Answer, HOSTS, Owner, Statement};
+use crate::times::LEASE;
 
 /// Who is not a worker.
 pub(super) const PEOPLE: Owner = Owner { host: HOSTS, life: 0 };
@@ -55,14 +56,27 @@ impl World {
         match self.database.begin(ask, owner, statement, self.now) {
             Begun::Answered(answer) => {
                 self.takes_over(owners);
-                self.soon(Event::Answered(ask, answer));
+                self.answers(ask, answer);
             }
             Begun::Running => {
-                let delay = self.dice.latency();
+                let mut delay = self.dice.latency();
+                // It waits for a lock.
+                if self.has_faults() && self.dice.is(60) {
+                    delay += self.dice.between(LEASE, LEASE * 2);
+                }
                 self.after(delay, Event::Commits(ask));
             }
             Begun::Waiting => self.after(3, Event::Arrives(ask)),
         }
+    }
+
+    /// Now and then what was read is on its way for so long that shards change hands meanwhile.
+    fn answers(&mut self, ask: usize, answer: Answer) {
+        let mut delay = self.dice.latency();
+        if matches!(answer, Answer::Rows(_)) && self.dice.is(40) {
+            delay += self.dice.between(100, 1_500);
+        }
+        self.after(delay, Event::Answered(ask, answer));
     }
 
     pub(super) fn commits(&mut self, ask: usize) {
