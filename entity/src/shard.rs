@@ -95,9 +95,11 @@ fn renew_on_sqlite(clock: &Clock, worker: Uuid) -> Statement {
     Statement::from_sql_and_values(DbBackend::Sqlite, text, [worker.into(), clock.now().into()])
 }
 
-/// Takes what is free, up to this worker's fair share. On PostgreSQL a shard whose old owner still has a statement
-/// running is skipped: that statement holds its row (rule K).
-pub async fn acquire(db: &Database, clock: &Clock, worker: Uuid) -> Result<Vec<Lease>, DbErr> {
+/// Takes what is free, up to this worker's fair share, but never what it holds: whom nobody replaced still owns, however late
+/// its renewal is, and would forget what it knows if it took over from itself (rule R). On PostgreSQL a shard whose old owner
+/// still has a statement running is skipped: that statement holds its row (rule K).
+pub async fn acquire(db: &Database, clock: &Clock, worker: Uuid, held: &[Lease]) -> Result<Vec<Lease>, DbErr> {
+    let mut values: Vec<Value> = vec![worker.into(), present(db, clock)];
     let text = if db.is_sqlite() {
         // The caller holds the file lock of the worker role, so whoever is named here is gone.
         format!(
@@ -105,17 +107,18 @@ pub async fn acquire(db: &Database, clock: &Clock, worker: Uuid) -> Result<Vec<L
             WHERE owner IS NULL OR owner <> $1 RETURNING id, epoch"
         )
     } else {
+        let held = held.iter().map(|lease| lease.shard.into()).collect();
+        values.push(Value::Array(ArrayType::SmallInt, Some(Box::new(held))));
         format!(
             "WITH present AS (SELECT hookyard_now($2) AS at),
         live AS (SELECT count(*) n FROM (SELECT id FROM worker, present WHERE expires_at > at UNION SELECT $1::uuid) z),
         mine AS (SELECT count(*) n FROM shard, present WHERE owner = $1 AND expires_at > at),
-        free AS (SELECT id FROM shard WHERE expires_at < (SELECT at FROM present) ORDER BY id
+        free AS (SELECT id FROM shard WHERE expires_at < (SELECT at FROM present) AND id <> ALL($3::smallint[]) ORDER BY id
             LIMIT greatest(0, (SELECT ceil({SHARDS}.0 / n) FROM live) - (SELECT n FROM mine)) FOR UPDATE SKIP LOCKED)
         UPDATE shard s SET owner = $1, epoch = s.epoch + 1, expires_at = (SELECT at FROM present) + {LEASE_MS}
         FROM free WHERE s.id = free.id RETURNING s.id, s.epoch"
         )
     };
-    let values: [Value; 2] = [worker.into(), present(db, clock)];
     let rows =
         db.lease.query_all_raw(Statement::from_sql_and_values(db.lease.get_database_backend(), text, values)).await?;
     rows.iter().map(Lease::read).collect()

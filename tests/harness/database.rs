@@ -133,10 +133,15 @@ impl Database {
 
     /// From now on no event can be written, until it is released.
     pub async fn hold_writes(&self) -> HeldWrites {
+        self.hold_writes_to("event").await
+    }
+
+    /// From now on nothing can be written to this table (SQLite: to any), until it is released.
+    pub async fn hold_writes_to(&self, table: &str) -> HeldWrites {
         let connection = self.connection().await;
         match self.0.kind {
             Kind::Sqlite => run(&connection, "BEGIN IMMEDIATE").await,
-            Kind::Postgres => run(&connection, "BEGIN; LOCK TABLE event IN SHARE MODE").await,
+            Kind::Postgres => run(&connection, &format!("BEGIN; LOCK TABLE {table} IN SHARE MODE")).await,
         }
         HeldWrites(connection)
     }
@@ -147,6 +152,13 @@ impl Database {
 pub struct HeldWrites(DatabaseConnection);
 
 impl HeldWrites {
+    /// PostgreSQL: ends the connections of everybody else, and whatever they wait for.
+    pub async fn end_the_others(&self) {
+        let others = "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity
+            WHERE datname = current_database() AND pid <> pg_backend_pid()";
+        run(&self.0, others).await;
+    }
+
     pub async fn release(self) {
         run(&self.0, "ROLLBACK").await;
         self.0.close().await.unwrap();

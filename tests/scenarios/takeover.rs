@@ -2,12 +2,18 @@
 
 use std::time::Duration;
 
-use harness::answer::text;
+use harness::answer::{items, text};
 use harness::ondato::APPROVED;
-use harness::{Database, Receiver, Relay, Reply, Route, eventually, on_each_database, on_postgres, within};
+use harness::{
+    Client, Database, Receiver, Relay, Reply, Route, eventually, json, on_each_database, on_postgres, within,
+};
 
 on_each_database![a_worker_killed_in_flight_is_followed_by_another];
-on_postgres![a_worker_frozen_beyond_its_lease_writes_nothing];
+on_postgres![
+    a_worker_frozen_beyond_its_lease_writes_nothing,
+    what_waited_in_a_frozen_worker_is_sent_by_the_other_alone,
+    a_worker_that_nobody_replaced_forgets_nothing,
+];
 
 /// The test clock jumps over a lease.
 const LEASE_AND_MORE: Duration = Duration::from_secs(20);
@@ -56,6 +62,63 @@ async fn a_worker_frozen_beyond_its_lease_writes_nothing(database: Database) {
     assert_eq!(tenant.delivery(&delivery).await, written, "what the frozen one wrote");
     assert_eq!(receiver.count(), 2);
     tenant.settled(&source.send(APPROVED).await).await;
+}
+
+/// What it knew of is taken over with the shard: when it wakes up it is nobody's business any more.
+async fn what_waited_in_a_frozen_worker_is_sent_by_the_other_alone(database: Database) {
+    let relay = Relay::plan(database).workers(2).start().await;
+    both_own_shards(&relay).await;
+    let receiver = Receiver::answering([Reply::status(200).held()]).await;
+    let tenant = relay.tenant("acme").await;
+    let source = tenant.source().await;
+    let destination = tenant.destination_with(&receiver, json!({ "max_in_flight": 1 })).await;
+    tenant.subscribe(&destination, &["*"]).await;
+    source.send(APPROVED).await;
+    let first = receiver.wait_for(1).await[0].clone();
+    let frozen = &relay.workers[relay.worker_behind(first.sender)];
+    let waiting = source.send_many(10, 1, |_| APPROVED.to_owned()).await;
+    let known = async || (Client::of(frozen).metric("hookyard_deliveries_in_memory").await >= 11.0).then_some(());
+    eventually("it to know of all of them", known).await;
+
+    frozen.freeze();
+    relay.clock.advance(LEASE_AND_MORE);
+    receiver.wait_for(12).await;
+    for event in &waiting {
+        tenant.settled(event).await;
+    }
+    receiver.release();
+    frozen.thaw();
+    both_own_shards(&relay).await;
+
+    assert_eq!(receiver.count(), 12, "the first one twice, and all others once");
+}
+
+/// Its lease has ended, its connections are gone, and what its attempt came to is not written: it still owns its shards.
+async fn a_worker_that_nobody_replaced_forgets_nothing(database: Database) {
+    let relay = Relay::start(database).await;
+    let receiver = Receiver::start().await;
+    let Route { tenant, source, .. } = relay.route(&receiver).await;
+    let worker = &relay.workers[0];
+    tenant.settled(&source.send(APPROVED).await).await;
+
+    let held = relay.database.hold_writes_to("delivery").await;
+    let event = source.send(APPROVED).await;
+    let answered = async || (Client::of(worker).metric("hookyard_attempts_total").await >= 2.0).then_some(());
+    eventually("the answer, whose end cannot be written", answered).await;
+    worker.freeze();
+    held.end_the_others().await;
+    held.release().await;
+    relay.clock.advance(LEASE_AND_MORE);
+    worker.thaw();
+
+    let pending = "SELECT count(*) FROM pending";
+    eventually("its end to be written", async || (relay.database.number(pending).await == 0).then_some(())).await;
+    assert_eq!(receiver.count(), 2, "one for each event");
+    eventually("the api to answer again", async || {
+        let answer = tenant.get(&format!("/deliveries?event_id={event}")).await;
+        (answer.status == 200 && items(&answer.json(200))[0]["attempts"] == 1).then_some(())
+    })
+    .await;
 }
 
 /// Shards change hands one a second, so this takes its time.

@@ -124,6 +124,7 @@ impl Keeper {
         let numbers = Numbers::begin();
         let mut connection = None;
         let mut renewed_at = None;
+        let mut is_sure = false;
         let mut looked_at = Duration::ZERO;
         let mut workers = 1;
         while !stop.is_cancelled() {
@@ -133,17 +134,19 @@ impl Keeper {
             if is_due || is_unsynced || self.leases.is_short() {
                 match self.renew(&mut connection, &numbers).await {
                     Ok(live) => {
-                        (renewed_at, workers) = (Some(now), live);
+                        (renewed_at, workers, is_sure) = (Some(now), live, true);
                         numbers.renewed.increment(1);
                         self.pulse.renewed();
                     }
                     Err(error) => {
+                        is_sure = false;
                         numbers.failed.increment(1);
                         tracing::error!(error = &error as &dyn std::error::Error, "leases were not renewed");
                     }
                 }
             }
-            if now.saturating_sub(looked_at) >= LOOK_EVERY && !self.stopping.is_cancelled() {
+            // Whoever does not know what it still has takes nothing more.
+            if is_sure && now.saturating_sub(looked_at) >= LOOK_EVERY && !self.stopping.is_cancelled() {
                 looked_at = now;
                 self.look(workers).await;
             }
@@ -198,7 +201,7 @@ impl Keeper {
     /// Takes free shards up to the fair share; beyond it one is handed over at a time.
     async fn look(&self, workers: i64) {
         let asked_at = self.clock.boot();
-        match shard::acquire(&self.db, &self.clock, self.id).await {
+        match shard::acquire(&self.db, &self.clock, self.id, &self.leases.held()).await {
             Ok(taken) => {
                 taken.into_iter().for_each(|lease| self.tell(Message::Acquired(lease, asked_at)));
             }

@@ -391,6 +391,8 @@ impl State {
         self.aside.retain(|write| write.row.shard != shard);
         self.busy.forget(shard);
         self.health.forget(shard);
+        // What could not be written may just have been forgotten: then nobody would find out that the database is back.
+        self.cannot_write &= self.schedule.has_writes();
     }
 
     /// What is sent now could be lost to a crash until it is written: so only a little of it may wait.

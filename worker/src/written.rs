@@ -30,7 +30,7 @@ impl World {
         let db = Database::open(&format!("sqlite://{}", directory.path().join("a.db").display())).await.unwrap();
         Migrator::up(&db.write, None).await.unwrap();
         let (clock, owner) = (Clock::start(), Uuid::from_u128(7));
-        let epoch = shard::acquire(&db, &clock, owner).await.unwrap()[0].epoch;
+        let epoch = shard::acquire(&db, &clock, owner, &[]).await.unwrap()[0].epoch;
         Self { db, clock, owner, epoch, _directory: directory }
     }
 
