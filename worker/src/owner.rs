@@ -324,7 +324,7 @@ impl Owner {
         self.fetch();
         self.finish_hand_over();
         if self.state.stopping {
-            return;
+            return self.hasten();
         }
         self.tell_the_time();
         if now >= self.state.not_before {

@@ -172,6 +172,9 @@ pub(crate) struct Schedule {
     /// Acknowledgements so far, and up to which of them the database has them on disk.
     stamp: u64,
     durable: u64,
+    /// How often the database may have forgotten something, and after how many of these the last batch was sent.
+    doubts: u64,
+    sent_after: u64,
     /// Since when each shard is ours.
     held_since: HashMap<i16, Duration>,
     /// Shards that are being handed over: nothing starts there.
@@ -214,6 +217,8 @@ impl Schedule {
             waited_for: false,
             stamp: 0,
             durable: 0,
+            doubts: 0,
+            sent_after: 0,
             held_since: HashMap::new(),
             draining: HashSet::new(),
             unasked: VecDeque::new(),

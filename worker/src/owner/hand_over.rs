@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use super::{Message, Owner, fault};
+use tokio::time::Instant;
+
+use super::{DURABLE_EVERY, Message, Owner, fault};
 use crate::lease;
 
 impl Owner {
@@ -21,7 +23,9 @@ impl Owner {
         let Some(lease) = self.state.handing_over else { return };
         if self.leases.epoch(lease.shard) != Some(lease.epoch) {
             self.state.handing_over = None;
-        } else if self.state.is_drained(lease.shard) {
+        } else if !self.state.is_drained(lease.shard) {
+            self.hasten();
+        } else {
             self.state.handing_over = None;
             let (db, id, leases, outbox) = (self.db.clone(), self.id, Arc::clone(&self.leases), self.outbox.clone());
             self.spawn(async move {
@@ -39,7 +43,17 @@ impl Owner {
     }
 
     pub(super) fn is_drained(&self) -> bool {
-        self.state.schedule.in_flight() == 0 && !self.state.schedule.has_writes() && !self.state.writing
+        let state = &self.state;
+        state.schedule.is_all_drained() && !state.schedule.has_writes() && !state.writing && state.aside.is_empty()
+    }
+
+    /// A renewal that comes soon says what is on disk.
+    pub(super) fn hasten(&mut self) {
+        let now = Instant::now();
+        if now >= self.state.hurried_at + DURABLE_EVERY {
+            self.state.hurried_at = now;
+            self.leases.hurry.notify_one();
+        }
     }
 
     pub(super) async fn release_all(self) {

@@ -6,7 +6,7 @@ use entity::DbErr;
 use entity::finish::{self, Change, Fate, Write};
 use tokio::time::Instant;
 
-use super::{BATCH, BREATH, DURABLE_EVERY, LINGER, Message, Owner, REMEMBERED, fault};
+use super::{BATCH, BREATH, LINGER, Message, Owner, REMEMBERED, fault};
 
 impl Owner {
     pub(super) fn write(&mut self, now: Instant) {
@@ -66,10 +66,8 @@ impl Owner {
                 }
                 state.batch = (state.batch * 2).min(BATCH);
                 self.leases.stamp.store(state.schedule.stamp(), Ordering::Release);
-                let now = Instant::now();
-                if state.schedule.buried_count() > REMEMBERED && now >= state.hurried_at + DURABLE_EVERY {
-                    state.hurried_at = now;
-                    self.leases.hurry.notify_one();
+                if state.schedule.buried_count() > REMEMBERED {
+                    self.hasten();
                 }
             }
             Err(error) => {

@@ -67,12 +67,23 @@ impl Schedule {
         self.draining.insert(shard);
     }
 
-    /// Whether nothing of this shard is in flight or unwritten.
+    /// Whether nothing of this shard is in flight or unwritten, and nothing of it would have to be written again by whoever
+    /// remembers it (rule B).
     pub(crate) fn is_drained(&self, shard: i16) -> bool {
-        !self
-            .known
-            .values()
-            .any(|known| known.shard == shard && matches!(known.place, Place::InFlight { .. } | Place::Writing { .. }))
+        !self.known.values().any(|known| known.shard == shard && self.is_open(known))
+    }
+
+    /// The same, of all shards.
+    pub(crate) fn is_all_drained(&self) -> bool {
+        !self.known.values().any(|known| self.is_open(known))
+    }
+
+    fn is_open(&self, known: &Known) -> bool {
+        match &known.place {
+            Place::Waiting => false,
+            Place::InFlight { .. } | Place::Writing { .. } => true,
+            Place::Buried { stamp, redo, .. } => redo.is_some() && *stamp > self.durable,
+        }
     }
 
     /// Rule R: the shard has another owner. All of its memory goes at once; its requests are aborted by their fence.

@@ -54,7 +54,9 @@ impl Dice {
 }
 
 /// What must have happened, or nothing was shown.
-const MET: [&str; 14] = [
+const MET: [&str; 16] = [
+    "could hand over",
+    "heard of a write after a crash",
     "put off",
     "cancelled",
     "tried now",

@@ -23,6 +23,7 @@ impl Schedule {
 
     /// Up to `most` changes that are to be written now.
     pub(crate) fn writes(&mut self, most: usize) -> Vec<Write> {
+        self.sent_after = self.doubts;
         // Parks get their part where they keep what is due from being read.
         let many = self.writes.len().min(if self.parks_enough() { most.div_ceil(2) } else { most });
         self.waited_for &= many < self.writes.len();
@@ -66,13 +67,18 @@ impl Schedule {
             self.durable = self.stamp;
         }
         let until = self.tickets.bound();
+        let is_doubtful = self.sent_after != self.doubts;
         let mut fenced = Vec::new();
         for (write, fate) in batch.into_iter().zip(fates) {
             if *fate == Fate::Fenced {
                 fenced.push(write);
                 continue;
             }
+            let id = write.row.id;
             self.bury(write, until);
+            if is_doubtful {
+                self.write_anew(id);
+            }
         }
         self.dig_up();
         fenced
@@ -118,6 +124,7 @@ impl Schedule {
 
     /// Rule B: the database may have lost what was acknowledged and not yet durable; it is written again.
     pub(crate) fn rewrite(&mut self) {
+        self.doubts += 1;
         let mut lost = Vec::new();
         for (id, known) in &self.known {
             if let Place::Buried { stamp, redo: Some(write), .. } = &known.place
@@ -127,6 +134,15 @@ impl Schedule {
             }
         }
         lost.into_iter().for_each(|(id, write)| self.redo(id, write));
+    }
+
+    /// Rule B: it was sent before the connection of the renewals was known to be a new one, so the next renewal says nothing
+    /// about it, whenever it was acknowledged.
+    fn write_anew(&mut self, id: DeliveryId) {
+        if let Some(Place::Buried { redo: Some(write), .. }) = self.known.get(&id).map(|known| &known.place) {
+            let write = Write::clone(write);
+            self.redo(id, write);
+        }
     }
 
     /// The end of a delivery is written again.

@@ -176,6 +176,17 @@ impl World {
             _ if self.dice.is(40) => self.crash(),
             _ => {}
         }
+        self.is_drained();
+    }
+
+    /// Rules B and H: whoever hands over now forgets nothing that a crash could bring back.
+    fn is_drained(&mut self) {
+        if self.schedule.is_all_drained() {
+            self.meet("could hand over");
+            if let Some(row) = self.unsynced.first() {
+                self.faults.push(format!("{} is not on disk, and nobody would remember it", row.seq));
+            }
+        }
     }
 
     fn read(&mut self) {
@@ -533,6 +544,11 @@ impl World {
         for traffic in std::mem::take(&mut self.traffic) {
             match traffic {
                 Traffic::Read(read) => self.fails(read),
+                // Its answer was under way already.
+                answered @ Traffic::Written(_, Some(_)) if self.dice.is(2) => {
+                    self.meet("heard of a write after a crash");
+                    self.traffic.push(answered);
+                }
                 Traffic::Written(batch, _) => self.traffic.push(Traffic::Lost(batch)),
                 kept => self.traffic.push(kept),
             }
