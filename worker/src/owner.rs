@@ -1,7 +1,7 @@
 //! The one task that decides for this worker's shards. It holds the schedule, and talks to everything that waits (the
 //! database, the destinations, the lease keeper) by messages, so that nothing it knows is ever shared.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
@@ -145,6 +145,8 @@ pub(crate) struct State {
     fetching: usize,
     /// Rule E: attempts of a shard that have not ended, whoever owns it now.
     running: HashMap<i16, usize>,
+    /// Shards whose parked destinations were not looked for yet (rule D).
+    undiscovered: HashSet<i16>,
     /// What waits for the next renewal: written under a shard that seemed not ours (rule R), or refused for its data.
     aside: Vec<Write>,
     busy: commands::Busy,
@@ -185,6 +187,7 @@ impl State {
             unread: sending::Unread::default(),
             fetching: 0,
             running: HashMap::new(),
+            undiscovered: HashSet::new(),
             aside: Vec::new(),
             busy: commands::Busy::default(),
             cannot_write: false,
@@ -335,6 +338,7 @@ impl Owner {
             self.start();
             self.look_for_probes();
         }
+        self.discover_new();
         self.take_back();
         self.read(now);
         if now >= self.state.commanded_at + COMMANDS_EVERY {
@@ -345,7 +349,7 @@ impl Owner {
             self.state.discovered_at = now;
             self.state.schedule.ask_the_stuck();
             self.state.schedule.retire_all();
-            self.leases.held().into_iter().for_each(|lease| self.discover(lease));
+            self.discover_all();
         }
         self.tell(now);
     }
@@ -356,6 +360,7 @@ impl Owner {
         self.state.forget(lease.shard);
         self.leases.hold(lease, asked_at);
         self.state.schedule.hold(lease.shard);
+        self.state.undiscovered.insert(lease.shard);
         self.recall(lease);
     }
 
@@ -388,6 +393,7 @@ impl State {
     fn forget(&mut self, shard: i16) {
         self.schedule.forget(shard);
         self.reader.forget(shard);
+        self.undiscovered.remove(&shard);
         self.aside.retain(|write| write.row.shard != shard);
         self.busy.forget(shard);
         self.health.forget(shard);
@@ -398,6 +404,11 @@ impl State {
     /// What is sent now could be lost to a crash until it is written: so only a little of it may wait.
     fn can_write_down(&self) -> bool {
         !self.cannot_write && self.schedule.unwritten_count() < 4 * BATCH
+    }
+
+    /// Whether attempts of this shard have not ended, under whichever epoch they began.
+    fn is_running(&self, shard: i16) -> bool {
+        self.running.get(&shard).is_some_and(|count| *count > 0)
     }
 
     fn is_drained(&self, shard: i16) -> bool {

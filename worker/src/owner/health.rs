@@ -113,7 +113,6 @@ impl Owner {
         }
         if self.leases.epoch(lease.shard) == Some(lease.epoch) && self.state.health.recall(lease.shard, failing) {
             self.state.reader.restart(lease.shard);
-            self.discover(lease);
         }
     }
 

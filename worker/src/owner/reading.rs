@@ -31,12 +31,11 @@ impl Owner {
             self.state.reader.postpone(now);
             return;
         }
-        let running = &self.state.running;
         let draining = self.state.handing_over.map(|lease| lease.shard);
         let shards: Vec<i16> = (0..SHARDS)
             .filter(|shard| self.leases.epoch(*shard).is_some() && Some(*shard) != draining)
             .filter(|shard| self.state.health.is_recalled(*shard))
-            .filter(|shard| !self.state.reader.is_new(*shard) || running.get(shard).is_none_or(|count| *count == 0))
+            .filter(|shard| !self.state.reader.is_new(*shard) || !self.state.is_running(*shard))
             .collect();
         let present = self.clock.now();
         let depth = if self.state.schedule.parks_enough() { Depth::Newest } else { Depth::All };
@@ -146,7 +145,24 @@ impl Owner {
         self.state.schedule.headed(wanted, ticket, found.ok());
     }
 
-    pub(super) fn discover(&self, lease: Lease) {
+    /// Rule E: a shard that came back is looked into only when its old requests have ended.
+    pub(super) fn discover_new(&mut self) {
+        let is_ready = |shard: &i16| self.state.health.is_recalled(*shard) && !self.state.is_running(*shard);
+        for shard in self.state.undiscovered.iter().copied().filter(is_ready).collect::<Vec<_>>() {
+            self.state.undiscovered.remove(&shard);
+            if let Some(epoch) = self.leases.epoch(shard) {
+                self.discover(Lease { shard, epoch });
+            }
+        }
+    }
+
+    /// Rule D: what is parked and not known of is found again.
+    pub(super) fn discover_all(&self) {
+        let known = self.leases.held().into_iter().filter(|lease| !self.state.undiscovered.contains(&lease.shard));
+        known.for_each(|lease| self.discover(lease));
+    }
+
+    fn discover(&self, lease: Lease) {
         let (db, outbox) = (self.db.clone(), self.outbox.clone());
         self.spawn(async move {
             match pending::parked_destinations(&db, lease.shard).await {
