@@ -1,5 +1,8 @@
 //! One bad event harms no other.
 
+use std::os::unix::process::ExitStatusExt as _;
+use std::time::Duration;
+
 use harness::answer::text;
 use harness::ondato::{APPROVED, event, event_with_id};
 use harness::{Database, Receiver, Relay, Route, Source, eventually, on_each_database};
@@ -8,6 +11,7 @@ on_each_database![
     a_poisonous_event_harms_no_other_of_its_batch,
     an_attempt_that_makes_us_panic_harms_no_other,
     a_commit_that_makes_us_panic_is_no_2xx_and_harms_no_other,
+    a_process_that_loses_a_part_of_itself_ends_and_nothing_is_lost,
 ];
 
 async fn a_poisonous_event_harms_no_other_of_its_batch(database: Database) {
@@ -73,6 +77,26 @@ async fn a_commit_that_makes_us_panic_is_no_2xx_and_harms_no_other(database: Dat
     tenant.settled(&source.send(APPROVED).await).await;
     assert_eq!(receiver.count(), 1);
 }
+
+async fn a_process_that_loses_a_part_of_itself_ends_and_nothing_is_lost(database: Database) {
+    let relay = Relay::start(database).await;
+    let receiver = Receiver::start().await;
+    let Route { tenant, source, .. } = relay.route(&receiver).await;
+    relay.arm("before-finish", "panic");
+    let event = source.send(APPROVED).await;
+    let worker = &relay.workers[0];
+    let status = worker.ended().await;
+    assert_eq!(status.signal(), Some(ABORTED), "{status}\n{}", worker.log());
+    assert!(worker.logged().contains("the failpoint before-finish"), "{}", worker.logged());
+
+    worker.start_again().await;
+    relay.clock.advance(Duration::from_secs(20));
+    assert_eq!(tenant.settled(&event).await[0]["state"], "delivered");
+    assert_eq!(receiver.count(), 2, "its end was never written");
+}
+
+/// SIGABRT.
+const ABORTED: i32 = 6;
 
 /// Gives the id of the event that was accepted.
 fn post(source: &Source, body: Vec<u8>) -> tokio::task::JoinHandle<String> {

@@ -4,6 +4,7 @@ use std::sync::atomic::Ordering;
 
 use entity::DbErr;
 use entity::finish::{self, Change, Fate, Write};
+use relay::failpoint;
 use tokio::time::Instant;
 
 use super::{BATCH, BREATH, LINGER, Message, Owner, REMEMBERED, fault};
@@ -30,6 +31,7 @@ impl Owner {
         let took = self.numbers.batch_seconds.clone();
         self.numbers.batch_rows.record(u32::try_from(batch.len()).unwrap_or(u32::MAX));
         self.spawn(async move {
+            failpoint::reach("before-finish", &batch.len());
             let began = Instant::now();
             let fates = finish::write(&db, owner, &batch, present).await;
             took.record(began.elapsed());
