@@ -20,6 +20,8 @@ pub(crate) struct Findings {
     pub(crate) unknown: usize,
     /// Deliveries that were due to somebody, and that their destinations took.
     pub(crate) delivered: usize,
+    /// And that they did not take.
+    pub(crate) lost: usize,
     pub(crate) faults: usize,
     /// Taken by a destination more than once.
     pub(crate) duplicates: usize,
@@ -69,7 +71,8 @@ pub(crate) async fn compare(stage: &Stage) -> Result<Findings, String> {
         .filter(|(_, entry)| entry.accepted.is_some())
         .flat_map(|(number, entry)| places(entry).into_iter().map(move |place| (number, place)))
         .collect();
-    complain(due.iter().filter(|it| !taken.contains_key(it)).count(), "deliveries were LOST");
+    let lost = due.iter().filter(|it| !taken.contains_key(it)).count();
+    complain(lost, "deliveries were LOST");
     let duplicates = taken.values().map(|times| times - 1).sum();
     let allowed = stage.allowed();
     let may = |key| allowed.get(key).copied().unwrap_or_default();
@@ -87,7 +90,8 @@ pub(crate) async fn compare(stage: &Stage) -> Result<Findings, String> {
         accepted: entries.iter().filter(|entry| entry.accepted.is_some()).count(),
         refused: answers.refused,
         unknown: answers.unknown,
-        delivered: due.len(),
+        delivered: due.len() - lost,
+        lost,
         faults: stage.faults(),
         duplicates,
         allowed: allowed.values().sum(),

@@ -18,8 +18,7 @@ macro_rules! run {
 
 pub(crate) const ALL: &[Experiment] = &[
     of("kill-api", &[1, 78], POSTGRES, true, run!(processes::kill_api)),
-    of("kill-worker", &[2, 26], POSTGRES, true, run!(processes::kill_worker)),
-    of("kill-all-in-one", &[1, 2, 26], SQLITE, true, run!(processes::kill_all_in_one)),
+    of("kill-worker", &[1, 2, 26], BOTH, true, run!(processes::kill_worker)),
     of("kill-after-answer", &[3], BOTH, true, run!(failpoints::kill_after_answer)),
     of("kill-before-send", &[4], BOTH, true, run!(failpoints::kill_before_send)),
     of("kill-before-commit", &[5], BOTH, false, run!(failpoints::kill_before_commit)),
@@ -33,11 +32,10 @@ pub(crate) const ALL: &[Experiment] = &[
     of("kill-database", &[14], POSTGRES, true, run!(databases::kill)),
     of("kill-worker-and-database", &[2, 14], POSTGRES, false, run!(databases::kill_with_worker)),
     of("standby-promoted", &[15], POSTGRES, false, run!(databases::promote_standby)),
-    of("locked-table", &[16], POSTGRES, false, run!(databases::lock_table)),
+    of("held-writes", &[16, 20], BOTH, false, run!(databases::hold_writes)),
     of("black-hole", &[17, 77], POSTGRES, false, run!(databases::black_hole)),
     of("cut-wire", &[13, 77], POSTGRES, true, run!(databases::cut_wire)),
     of("slow-wire", &[18], POSTGRES, false, run!(databases::slow_wire)),
-    of("second-writer", &[20], SQLITE, false, run!(databases::second_writer)),
     needing(Right::Mount, of("disk-full", &[21, 22, 23], BOTH, true, run!(disks::full))),
     needing(Right::Mount, of("read-only-disk", &[24], SQLITE, false, run!(disks::read_only))),
     of("few-descriptors", &[27], BOTH, false, run!(processes::few_descriptors)),

@@ -47,6 +47,12 @@ pub(crate) struct Answers {
     pub(crate) hung: usize,
 }
 
+impl Answers {
+    pub(crate) const fn not_accepted(self) -> usize {
+        self.refused + self.unknown
+    }
+}
+
 #[derive(Debug, Default)]
 struct Inner {
     entries: Vec<Entry>,

@@ -12,6 +12,17 @@ pub(crate) enum Verdict {
     Skipped(String),
 }
 
+impl Verdict {
+    fn word(&self) -> (&'static str, Option<&Findings>) {
+        match self {
+            Self::Held(it) => ("held", Some(it)),
+            Self::Broken(it) => ("BROKEN", Some(it)),
+            Self::Failed(_) => ("FAILED", None),
+            Self::Skipped(_) => ("skipped", None),
+        }
+    }
+}
+
 pub(crate) struct Line {
     pub(crate) name: &'static str,
     pub(crate) numbers: &'static [u8],
@@ -42,17 +53,13 @@ impl Line {
 
     pub(crate) fn json(&self) -> Value {
         let mut line = json!({ "experiment": self.name, "numbers": self.numbers, "database": self.database, "seconds": self.seconds });
-        let (verdict, findings) = match &self.verdict {
-            Verdict::Held(it) => ("held", Some(it)),
-            Verdict::Broken(it) => ("broken", Some(it)),
-            Verdict::Failed(_) => ("failed", None),
-            Verdict::Skipped(_) => ("skipped", None),
-        };
+        let (verdict, findings) = self.verdict.word();
         line["verdict"] = verdict.into();
         if let Some(it) = findings {
             line["faults"] = it.faults.into();
             line["accepted"] = it.accepted.into();
             line["delivered"] = it.delivered.into();
+            line["lost"] = it.lost.into();
             line["duplicates"] = it.duplicates.into();
             line["allowed"] = it.allowed.into();
             line["unknown"] = it.unknown.into();
@@ -67,50 +74,41 @@ impl Line {
 fn counts(it: &Findings) -> String {
     let recovery = it.recovery_ms.map_or_else(String::new, |ms| format!(", recovered within {ms} ms"));
     format!(
-        "{} faults, {} accepted ({} refused, {} unknown), {} delivered, lost 0, twice {} of {} allowed{recovery}",
-        it.faults, it.accepted, it.refused, it.unknown, it.delivered, it.duplicates, it.allowed
+        "{} faults, {} accepted ({} refused, {} unknown), {} delivered, lost {}, twice {} of {} allowed{recovery}",
+        it.faults, it.accepted, it.refused, it.unknown, it.delivered, it.lost, it.duplicates, it.allowed
     )
 }
 
 /// As docs/reliability.md has it.
 pub(crate) fn table(lines: &[Line]) -> String {
     let mut table = comfy_table::Table::new();
-    table.load_style(comfy_table::presets::ASCII_MARKDOWN);
-    let head = [
-        "experiment",
-        "database",
-        "faults",
-        "accepted",
-        "delivered",
-        "twice",
-        "allowed",
-        "unknown",
-        "refused",
-        "recovery",
-        "verdict",
-    ];
-    table.set_header(head);
+    table.load_style(comfy_table::presets::ASCII_MARKDOWN).set_header(HEADINGS);
     for line in lines {
-        let verdict = match &line.verdict {
-            Verdict::Held(_) => "held",
-            Verdict::Broken(_) => "BROKEN",
-            Verdict::Failed(_) => "FAILED",
-            Verdict::Skipped(_) => "skipped",
-        };
-        let figures = match &line.verdict {
-            Verdict::Held(it) | Verdict::Broken(it) => {
-                [it.faults, it.accepted, it.delivered, it.duplicates, it.allowed, it.unknown, it.refused]
-                    .map(|count| count.to_string())
-                    .to_vec()
-            }
-            Verdict::Failed(_) | Verdict::Skipped(_) => vec![String::new(); 7],
-        };
-        let recovery = match &line.verdict {
-            Verdict::Held(it) | Verdict::Broken(it) => it.recovery_ms.map_or_else(String::new, |ms| format!("{ms} ms")),
-            Verdict::Failed(_) | Verdict::Skipped(_) => String::new(),
-        };
-        let cells = [line.name, line.database].map(str::to_owned).into_iter().chain(figures);
-        table.add_row(cells.chain([recovery, verdict.to_owned()]));
+        let (verdict, findings) = line.verdict.word();
+        let figures = findings.map_or([const { String::new() }; 9], |it| {
+            let counts =
+                [it.faults, it.accepted, it.refused, it.unknown, it.delivered, it.lost, it.duplicates, it.allowed];
+            let recovery = it.recovery_ms.map_or_else(String::new, |ms| format!("{ms} ms"));
+            let mut cells = counts.iter().map(ToString::to_string).chain([recovery]);
+            std::array::from_fn(|_| cells.next().unwrap_or_default())
+        });
+        let names = [line.name.to_owned(), line.database.to_owned()];
+        table.add_row(names.into_iter().chain(figures).chain([verdict.to_owned()]));
     }
     table.to_string()
 }
+
+const HEADINGS: [&str; 12] = [
+    "experiment",
+    "database",
+    "faults",
+    "accepted",
+    "refused",
+    "no answer",
+    "delivered",
+    "lost",
+    "twice",
+    "allowed",
+    "recovery",
+    "verdict",
+];

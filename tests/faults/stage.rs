@@ -26,6 +26,11 @@ const OFTEN: [u64; 50] = {
 };
 /// Longer than a lease.
 pub(crate) const LEASE_AND_MORE: Duration = Duration::from_secs(16);
+/// Events a second, of programs that were built to be debugged.
+pub(crate) const RATE: u64 = 120;
+/// So many events show that the load runs.
+const RUNS: usize = 50;
+
 pub(crate) struct Stage {
     pub(crate) relay: Relay,
     pub(crate) sink: Sink,
@@ -71,21 +76,45 @@ impl Stage {
         Self { relay, sink, ledger, doors, destinations, load, recovery, allowed, faults }
     }
 
+    /// The same, with providers that send so many events a second, and whose first ones were accepted.
+    pub(crate) async fn under_load(plan: Plan, per_second: u64) -> Self {
+        let mut stage = Self::set(plan).await;
+        stage.load(per_second).await;
+        stage
+    }
+
     /// Providers send so many events a second from now on.
-    pub(crate) fn load(&mut self, per_second: u64) {
+    pub(crate) async fn load(&mut self, per_second: u64) {
         self.load = Some(Load::begin(&self.ledger, &self.doors, &self.relay.apis, per_second));
+        self.accepts(RUNS).await;
     }
 
     pub(crate) fn pace(&self, per_second: u64) {
         self.load.as_ref().expect("there is a load").pace(per_second);
     }
 
-    /// So many events were accepted since there is a load, which shows that it runs.
-    pub(crate) async fn accepted(&self, count: usize) {
-        within(Duration::from_secs(60), &format!("{count} events to be accepted"), async || {
-            (self.ledger.answers().accepted >= count).then_some(())
+    /// So many more events are accepted.
+    pub(crate) async fn accepts(&self, count: usize) {
+        let enough = self.ledger.answers().accepted + count;
+        within(Duration::from_secs(120), &format!("{count} more events to be accepted"), async || {
+            (self.ledger.answers().accepted >= enough).then_some(())
         })
         .await;
+    }
+
+    /// So many more requests of providers are refused, or not answered.
+    pub(crate) async fn refuses(&self, count: usize) {
+        let enough = self.ledger.answers().not_accepted() + count;
+        within(Duration::from_secs(60), &format!("{count} more requests not to be accepted"), async || {
+            (self.ledger.answers().not_accepted() >= enough).then_some(())
+        })
+        .await;
+    }
+
+    /// Between two faults, so that each finds the relay at work: as many events as it may take, spread over what happens in
+    /// that time.
+    pub(crate) async fn goes_on(&self, round: usize) {
+        self.accepts(15 + 7 * (round % 11)).await;
     }
 
     /// A process has just died, or stands still: what its destinations took and the database does not know of may be sent again,

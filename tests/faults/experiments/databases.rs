@@ -6,11 +6,10 @@ use harness::wire::Wire;
 use harness::{Database, Kind, Operator};
 use tempfile::TempDir;
 
-use super::processes::{RATE, moment};
 use crate::checker::Findings;
 use crate::experiment::Context;
 use crate::server::Server;
-use crate::stage::{Stage, plan};
+use crate::stage::{LEASE_AND_MORE, RATE, Stage, plan};
 
 /// While a database is away, who asks hears so within 2 s, and nothing is called accepted.
 const ANSWER_WITHIN: u128 = 2_500;
@@ -21,13 +20,12 @@ fn answers_were_quick(stage: &Stage) -> Result<(), String> {
 }
 
 pub(super) async fn stop(context: Context) -> Result<Findings, String> {
-    let mut stage = Stage::set(plan(context.kind).await).await;
+    let mut stage = Stage::under_load(plan(context.kind).await, RATE).await;
     let server = Server::of_the_run();
-    stage.load(RATE);
-    stage.accepted(50).await;
     stage.count_fault();
     server.stop();
-    tokio::time::sleep(context.lasts(Duration::from_secs(60), Duration::from_secs(4))).await;
+    // Ten providers wait for at most two seconds each: about a minute.
+    stage.refuses(context.rounds(300, 20)).await;
     server.start();
     stage.recovers().await;
     answers_were_quick(&stage)?;
@@ -36,12 +34,10 @@ pub(super) async fn stop(context: Context) -> Result<Findings, String> {
 
 /// Outcomes are committed without waiting for the disk; the worker remembers those that the database forgets.
 pub(super) async fn kill(context: Context) -> Result<Findings, String> {
-    let mut stage = Stage::set(plan(context.kind).await).await;
+    let mut stage = Stage::under_load(plan(context.kind).await, RATE).await;
     let server = Server::of_the_run();
-    stage.load(RATE);
-    stage.accepted(50).await;
     for round in 0..context.rounds(20, 3) {
-        tokio::time::sleep(moment(round) + Duration::from_secs(1)).await;
+        stage.goes_on(round).await;
         stage.count_fault();
         server.kill();
         server.start();
@@ -52,12 +48,10 @@ pub(super) async fn kill(context: Context) -> Result<Findings, String> {
 
 /// Together they forget under a second of what had arrived.
 pub(super) async fn kill_with_worker(context: Context) -> Result<Findings, String> {
-    let mut stage = Stage::set(plan(context.kind).await).await;
+    let mut stage = Stage::under_load(plan(context.kind).await, RATE).await;
     let server = Server::of_the_run();
-    stage.load(RATE);
-    stage.accepted(50).await;
     for round in 0..context.rounds(20, 2) {
-        tokio::time::sleep(moment(round) + Duration::from_secs(1)).await;
+        stage.goes_on(round).await;
         let worker = stage.relay.workers[0].clone();
         server.kill();
         worker.kill();
@@ -84,9 +78,8 @@ pub(super) async fn promote_standby(context: Context) -> Result<Findings, String
     let mut wire = Wire::to(&place);
     let url = database.url().replace(&place, &wire.address().to_string());
     let plan = harness::Relay::plan(database).setting("HOOKYARD_DATABASE_URL", url).setting("HOOKYARD_LOG", "warn");
-    let mut stage = Stage::set(plan).await;
-    stage.load(RATE);
-    stage.accepted(if context.full { 1_000 } else { 100 }).await;
+    let mut stage = Stage::under_load(plan, RATE).await;
+    stage.accepts(context.rounds(1_000, 50)).await;
     stage.count_fault();
     primary.kill();
     standby.promote();
@@ -104,38 +97,41 @@ pub(super) async fn promote_standby(context: Context) -> Result<Findings, String
     findings
 }
 
-pub(super) async fn lock_table(context: Context) -> Result<Findings, String> {
-    let mut stage = Stage::set(plan(context.kind).await).await;
-    stage.load(RATE);
-    stage.accepted(50).await;
+/// Somebody holds a lock that writes have to wait for: a table's on PostgreSQL, the file's on SQLite.
+pub(super) async fn hold_writes(context: Context) -> Result<Findings, String> {
+    let mut stage = Stage::under_load(plan(context.kind).await, RATE).await;
     for _ in 0..context.rounds(3, 1) {
         stage.count_fault();
         let held = stage.relay.database.hold_writes().await;
-        tokio::time::sleep(Duration::from_secs(10)).await;
+        // Longer than any statement may wait: about ten seconds.
+        stage.refuses(50).await;
         held.release().await;
         stage.recovers().await;
     }
     answers_were_quick(&stage)?;
-    stage.settle().await
+    let findings = stage.settle().await?;
+    is_whole(&stage.relay.database).await?;
+    Ok(findings)
 }
 
-async fn behind_a_wire(context: Context) -> (Stage, Wire) {
+async fn behind_a_wire(context: Context, per_second: u64) -> (Stage, Wire) {
     let database = Database::create(context.kind).await;
     let wire = Wire::to(&database.server_address());
     let url = database.url().replace(&database.server_address(), &wire.address().to_string());
     let plan = harness::Relay::plan(database).setting("HOOKYARD_DATABASE_URL", url).setting("HOOKYARD_LOG", "warn");
-    (Stage::set(plan).await, wire)
+    (Stage::under_load(plan, per_second).await, wire)
 }
 
-/// Connections stand and nothing comes through: for longer than a lease, whose owner may send nothing then.
+/// Connections stand and nothing comes through, for longer than two leases: their owner sends nothing then, and since nobody
+/// replaced it, nothing is forgotten and nothing arrives twice.
 pub(super) async fn black_hole(context: Context) -> Result<Findings, String> {
-    let (mut stage, mut wire) = behind_a_wire(context).await;
-    stage.load(RATE);
-    stage.accepted(50).await;
-    for _ in 0..context.rounds(2, 1) {
+    let (mut stage, mut wire) = behind_a_wire(context, RATE).await;
+    for _ in 0..context.rounds(5, 1) {
+        stage.count_fault();
         wire.silence();
-        tokio::time::sleep(context.lasts(Duration::from_secs(30), Duration::from_secs(18))).await;
-        stage.allow_what_is_unwritten().await;
+        stage.refuses(50).await;
+        stage.relay.clock.advance(2 * LEASE_AND_MORE);
+        stage.refuses(20).await;
         wire.mend();
         stage.recovers().await;
     }
@@ -145,14 +141,12 @@ pub(super) async fn black_hole(context: Context) -> Result<Findings, String> {
 
 /// Shorter than a lease: the worker goes on where it was, and nothing arrives twice.
 pub(super) async fn cut_wire(context: Context) -> Result<Findings, String> {
-    let (mut stage, mut wire) = behind_a_wire(context).await;
-    stage.load(RATE);
-    stage.accepted(50).await;
+    let (mut stage, mut wire) = behind_a_wire(context, RATE).await;
     for round in 0..context.rounds(20, 3) {
-        tokio::time::sleep(moment(round)).await;
+        stage.goes_on(round).await;
         stage.count_fault();
         wire.cut().await;
-        tokio::time::sleep(Duration::from_millis(700)).await;
+        stage.refuses(5).await;
         wire.mend();
         stage.recovers().await;
     }
@@ -161,32 +155,13 @@ pub(super) async fn cut_wire(context: Context) -> Result<Findings, String> {
 
 /// Each packet takes 150 ms there and 150 ms back.
 pub(super) async fn slow_wire(context: Context) -> Result<Findings, String> {
-    let (mut stage, wire) = behind_a_wire(context).await;
-    stage.load(RATE / 4);
-    stage.accepted(20).await;
+    let (mut stage, wire) = behind_a_wire(context, RATE / 4).await;
     stage.count_fault();
     wire.delay(Duration::from_millis(150));
-    tokio::time::sleep(context.lasts(Duration::from_secs(45), Duration::from_secs(10))).await;
+    stage.accepts(context.rounds(600, 100)).await;
     wire.delay(Duration::ZERO);
     stage.recovers().await;
     stage.settle().await
-}
-
-pub(super) async fn second_writer(context: Context) -> Result<Findings, String> {
-    let mut stage = Stage::set(plan(context.kind).await).await;
-    stage.load(RATE);
-    stage.accepted(50).await;
-    for _ in 0..context.rounds(3, 1) {
-        stage.count_fault();
-        let held = stage.relay.database.hold_writes().await;
-        tokio::time::sleep(Duration::from_secs(10)).await;
-        held.release().await;
-        stage.recovers().await;
-    }
-    answers_were_quick(&stage)?;
-    let findings = stage.settle().await?;
-    is_whole(&stage.relay.database).await?;
-    Ok(findings)
 }
 
 /// `integrity_check` has nothing to say.

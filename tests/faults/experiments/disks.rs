@@ -1,32 +1,27 @@
 //! Disks that are full or take nothing.
 
-use std::time::Duration;
-
 use harness::program::{Program, words};
 use harness::relay::settings_of;
 use harness::{Database, Relay};
 
 use super::databases::{database_on, is_whole};
-use super::processes::RATE;
 use crate::checker::Findings;
 use crate::disk::Disk;
 use crate::experiment::Context;
-use crate::stage::Stage;
+use crate::stage::{RATE, Stage};
 
 /// Not a byte fits any more, of data or of logs: nothing is called accepted that is not stored, and when there is room again the
 /// same processes go on.
 pub(super) async fn full(context: Context) -> Result<Findings, String> {
     let disk = Disk::mount(if context.kind == harness::Kind::Sqlite { 96 } else { 256 });
     let (server, database) = database_on(context.kind, &disk).await;
-    let mut stage = Stage::set(Relay::plan(database).setting("HOOKYARD_LOG", "warn")).await;
-    stage.load(RATE);
-    stage.accepted(100).await;
+    let mut stage = Stage::under_load(Relay::plan(database).setting("HOOKYARD_LOG", "warn"), RATE).await;
     for _ in 0..context.rounds(3, 1) {
         stage.count_fault();
         disk.fill();
-        tokio::time::sleep(Duration::from_secs(6)).await;
+        stage.refuses(100).await;
         let before = stage.ledger.answers().accepted;
-        tokio::time::sleep(Duration::from_secs(2)).await;
+        stage.refuses(50).await;
         if stage.ledger.answers().accepted > before + 20 {
             return Err("events are accepted on a disk that is full".to_owned());
         }
@@ -54,8 +49,7 @@ pub(super) async fn read_only(context: Context) -> Result<Findings, String> {
     let database = Database::create_in(context.kind, disk.path()).await;
     let mut stage = Stage::set(Relay::plan(database).setting("HOOKYARD_LOG", "warn")).await;
     stage.sink.fail_one_in(1);
-    stage.load(RATE);
-    stage.accepted(100).await;
+    stage.load(RATE).await;
     stage.relay.kill();
     stage.allow_what_is_unwritten().await;
     disk.let_write(false);

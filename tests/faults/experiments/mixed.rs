@@ -4,18 +4,17 @@ use std::time::{Duration, Instant};
 
 use harness::Kind;
 
-use super::processes::RATE;
 use crate::checker::Findings;
 use crate::experiment::Context;
 use crate::server::Server;
-use crate::stage::{Stage, plan};
+use crate::stage::{RATE, Stage, plan};
 
 /// Every second request is refused, for a while; then all of them are well at once.
 pub(super) async fn ill_destinations(context: Context) -> Result<Findings, String> {
     let mut stage = Stage::set(plan(context.kind).await).await;
     stage.sink.fail_one_in(2);
-    stage.load(RATE / 2);
-    stage.accepted(if context.full { 2_000 } else { 200 }).await;
+    stage.load(RATE / 2).await;
+    stage.accepts(context.rounds(2_000, 150)).await;
     stage.count_fault();
     stage.sink.fail_one_in(0);
     stage.recovers().await;
@@ -29,14 +28,13 @@ pub(super) async fn chaos(context: Context) -> Result<Findings, String> {
     let mut die = 0x9e37_79b9_7f4a_7c15_u64;
     let end = Instant::now() + context.lasts(Duration::from_secs(240), Duration::from_secs(20));
     stage.sink.fail_one_in(20);
-    stage.load(RATE);
-    stage.accepted(50).await;
+    stage.load(RATE).await;
     while Instant::now() < end {
         die = die.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         let throw = die >> 33;
         stage.sink.think(Duration::from_millis(throw % 40));
         stage.pace(RATE / 2 + throw % RATE);
-        tokio::time::sleep(Duration::from_millis(200 + throw % 900)).await;
+        stage.goes_on(usize::try_from(throw).unwrap()).await;
         let worker = stage.relay.workers[0].clone();
         let api = stage.relay.apis[0].clone();
         match (throw >> 8) % 6 {
@@ -60,7 +58,6 @@ pub(super) async fn chaos(context: Context) -> Result<Findings, String> {
                 worker.freeze();
                 stage.allow_what_is_unwritten().await;
                 stage.let_leases_end();
-                tokio::time::sleep(Duration::from_millis(500)).await;
                 worker.thaw();
             }
             4 => {

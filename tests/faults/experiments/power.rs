@@ -136,6 +136,7 @@ async fn judge(trace: &Path, database: &Database) -> Result<Findings, String> {
     Ok(Findings {
         accepted: accepted.len(),
         delivered: accepted.len() - lost,
+        lost,
         faults: accepted.len(),
         broken,
         ..Findings::default()

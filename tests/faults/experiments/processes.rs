@@ -2,62 +2,39 @@
 
 use std::time::Duration;
 
-use harness::{Process, system};
+use harness::{Client, Process, system, within};
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpStream;
 
 use crate::checker::Findings;
 use crate::experiment::Context;
-use crate::stage::{self, Stage};
+use crate::stage::{RATE, Stage, plan};
 
-/// Events a second, of programs that were built to be debugged.
-pub(super) const RATE: u64 = 120;
-
-/// Between two kills, so that each finds the relay at work: an odd number of milliseconds, spread over what happens there.
-pub(super) fn moment(round: usize) -> Duration {
-    Duration::from_millis(150 + 37 * (round as u64 % 11))
-}
-
+/// One of two: providers go to the other meanwhile.
 pub(super) async fn kill_api(context: Context) -> Result<Findings, String> {
-    let mut stage = Stage::set(stage::plan(context.kind).await).await;
-    stage.load(RATE);
-    stage.accepted(50).await;
+    let mut stage = Stage::under_load(plan(context.kind).await.apis(2), RATE).await;
     for round in 0..context.rounds(200, 10) {
-        tokio::time::sleep(moment(round)).await;
-        let api = stage.relay.apis[0].clone();
+        stage.goes_on(round).await;
+        let api = stage.relay.apis[round % 2].clone();
         stage.count_fault();
         api.kill();
+        stage.recovers().await;
         api.start_again().await;
         stage.recovers().await;
     }
     stage.settle().await
 }
 
+/// The worker, which is also the api where both are one.
 pub(super) async fn kill_worker(context: Context) -> Result<Findings, String> {
-    let mut stage = Stage::set(stage::plan(context.kind).await).await;
-    stage.load(RATE);
-    stage.accepted(50).await;
+    let mut stage = Stage::under_load(plan(context.kind).await, RATE).await;
     for round in 0..context.rounds(200, 10) {
-        tokio::time::sleep(moment(round)).await;
+        stage.goes_on(round).await;
         let worker = stage.relay.workers[0].clone();
         worker.kill();
         stage.allow_what_is_unwritten().await;
         stage.let_leases_end();
         worker.start_again().await;
-        stage.recovers().await;
-    }
-    stage.settle().await
-}
-
-pub(super) async fn kill_all_in_one(context: Context) -> Result<Findings, String> {
-    let mut stage = Stage::set(stage::plan(context.kind).await).await;
-    stage.load(RATE);
-    stage.accepted(50).await;
-    for round in 0..context.rounds(200, 10) {
-        tokio::time::sleep(moment(round)).await;
-        stage.relay.kill();
-        stage.allow_what_is_unwritten().await;
-        stage.relay.start_again().await;
         stage.recovers().await;
     }
     stage.settle().await
@@ -71,12 +48,10 @@ async fn end(process: &Process) -> Result<(), String> {
 
 /// Nothing arrives twice, since nothing is in flight when a process has ended in order.
 pub(super) async fn terminate(context: Context) -> Result<Findings, String> {
-    let mut stage = Stage::set(stage::plan(context.kind).await).await;
+    let mut stage = Stage::under_load(plan(context.kind).await, RATE).await;
     stage.sink.think(Duration::from_millis(30));
-    stage.load(RATE);
-    stage.accepted(50).await;
     for round in 0..context.rounds(30, 3) {
-        tokio::time::sleep(moment(round)).await;
+        stage.goes_on(round).await;
         let processes: Vec<Process> = stage.relay.processes().into_iter().cloned().collect();
         stage.count_fault();
         for process in &processes {
@@ -90,15 +65,17 @@ pub(super) async fn terminate(context: Context) -> Result<Findings, String> {
 
 /// Asked to end while its destinations take their time, and killed before they are done.
 pub(super) async fn terminate_and_kill(context: Context) -> Result<Findings, String> {
-    let mut stage = Stage::set(stage::plan(context.kind).await).await;
-    stage.load(RATE);
-    stage.accepted(50).await;
+    let mut stage = Stage::under_load(plan(context.kind).await, RATE).await;
     for round in 0..context.rounds(20, 2) {
         stage.sink.think(Duration::from_secs(3));
-        tokio::time::sleep(moment(round)).await;
+        stage.goes_on(round).await;
         let worker = stage.relay.workers[0].clone();
         worker.terminate();
-        tokio::time::sleep(Duration::from_millis(300)).await;
+        let client = Client::of(&worker);
+        within(Duration::from_secs(10), "it to be about to end", async || {
+            client.try_operations("/readyz").await.map_or(true, |answer| answer.status == 503).then_some(())
+        })
+        .await;
         worker.kill();
         stage.allow_what_is_unwritten().await;
         stage.sink.think(Duration::ZERO);
@@ -111,14 +88,11 @@ pub(super) async fn terminate_and_kill(context: Context) -> Result<Findings, Str
 
 /// Another takes over what a frozen one held; when it wakes up it sends nothing and writes nothing.
 pub(super) async fn freeze_worker(context: Context) -> Result<Findings, String> {
-    let plan = stage::plan(context.kind).await.workers(2);
-    let mut stage = Stage::set(plan).await;
-    stage.load(RATE);
-    stage.accepted(50).await;
+    let mut stage = Stage::under_load(plan(context.kind).await.workers(2), RATE).await;
     for round in 0..context.rounds(20, 2) {
         // Its destinations take less than comes: it knows of much that it has not sent yet.
         stage.sink.think(Duration::from_millis(250));
-        tokio::time::sleep(moment(round) + Duration::from_secs(1)).await;
+        stage.accepts(100).await;
         let worker = stage.relay.workers[round % 2].clone();
         worker.freeze();
         stage.allow_what_is_unwritten().await;
@@ -126,9 +100,8 @@ pub(super) async fn freeze_worker(context: Context) -> Result<Findings, String> 
         // Three leases, so nothing of the frozen one is its own any more.
         for _ in 0..3 {
             stage.let_all_leases_end().await;
-            tokio::time::sleep(Duration::from_millis(400)).await;
+            stage.recovers().await;
         }
-        stage.recovers().await;
         worker.thaw();
         stage.recovers().await;
     }
@@ -137,10 +110,7 @@ pub(super) async fn freeze_worker(context: Context) -> Result<Findings, String> 
 
 /// One process after another is replaced while the others go on: nobody waits for a lease, and nothing arrives twice.
 pub(super) async fn rolling_restart(context: Context) -> Result<Findings, String> {
-    let plan = stage::plan(context.kind).await.apis(2).workers(2);
-    let mut stage = Stage::set(plan).await;
-    stage.load(RATE);
-    stage.accepted(50).await;
+    let mut stage = Stage::under_load(plan(context.kind).await.apis(2).workers(2), RATE).await;
     for _ in 0..context.rounds(5, 1) {
         let processes: Vec<Process> = stage.relay.processes().into_iter().cloned().collect();
         for process in processes {
@@ -156,9 +126,7 @@ pub(super) async fn rolling_restart(context: Context) -> Result<Findings, String
 
 /// Idle clients take every descriptor; when they go, all is well again, and none of it costs the processor anything.
 pub(super) async fn few_descriptors(context: Context) -> Result<Findings, String> {
-    let mut stage = Stage::set(stage::plan(context.kind).await).await;
-    stage.load(RATE / 4);
-    stage.accepted(20).await;
+    let mut stage = Stage::under_load(plan(context.kind).await, RATE / 4).await;
     for _ in 0..context.rounds(5, 1) {
         let api = stage.relay.apis[0].clone();
         let has = system::descriptors(api.pid());
@@ -173,6 +141,7 @@ pub(super) async fn few_descriptors(context: Context) -> Result<Findings, String
                 idle.push(stream);
             }
         }
+        // What it uses in a while is what is asked for.
         let before = system::processor_time(api.pid());
         tokio::time::sleep(Duration::from_secs(5)).await;
         let used = system::processor_time(api.pid()) - before;
@@ -188,9 +157,7 @@ pub(super) async fn few_descriptors(context: Context) -> Result<Findings, String
 
 /// The worker gets a tenth of a processor (it is stopped for 90 of every 100 ms): leases are kept, and nothing arrives twice.
 pub(super) async fn little_processor(context: Context) -> Result<Findings, String> {
-    let mut stage = Stage::set(stage::plan(context.kind).await.workers(2)).await;
-    stage.load(RATE / 2);
-    stage.accepted(50).await;
+    let mut stage = Stage::under_load(plan(context.kind).await.workers(2), RATE / 2).await;
     stage.count_fault();
     let worker = stage.relay.workers[0].clone();
     for _ in 0..context.rounds(400, 50) {
