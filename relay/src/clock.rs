@@ -93,7 +93,20 @@ impl Clock {
 /// The machine's wall clock in milliseconds since 1970.
 #[must_use]
 pub fn wall() -> i64 {
-    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, millis)
+    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, millis) + skew()
+}
+
+/// How far the harness wants this machine's clock from the database's, in milliseconds. Always 0 in production.
+#[cfg(feature = "test-support")]
+fn skew() -> i64 {
+    #[expect(clippy::disallowed_methods, reason = "a variable of the harness, not a setting")]
+    let skew = std::env::var("HOOKYARD_TEST_SKEW_MS");
+    skew.ok().and_then(|text| text.parse().ok()).unwrap_or(0)
+}
+
+#[cfg(not(feature = "test-support"))]
+const fn skew() -> i64 {
+    0
 }
 
 /// The machine's boot-time clock, without what the harness adds.

@@ -45,6 +45,8 @@ const KNOWN: &[&str] = &[
     "HOOKYARD_TEST_FAILPOINTS",
     #[cfg(feature = "test-support")]
     "HOOKYARD_TEST_PAYPAL",
+    #[cfg(feature = "test-support")]
+    "HOOKYARD_TEST_SKEW_MS",
 ];
 
 /// Reads the settings, or says what is wrong with them and ends the process.

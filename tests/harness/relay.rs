@@ -6,16 +6,18 @@ use std::time::{Duration, Instant};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use serde_json::json;
 
 use crate::client::Client;
 use crate::clock::Clock;
 use crate::database::Database;
+use crate::ondato::APPROVED;
 use crate::process::Process;
 use crate::program::{Program, Settings, words};
 use crate::receiver::Receiver;
 use crate::source::Source;
 use crate::tenant::{Destination, Tenant};
-use crate::wait::PATIENCE;
+use crate::wait::{HOLDS_WITHIN, PATIENCE};
 
 /// The operator's key in every scenario.
 pub const OPERATOR_KEY: &str = "an-operator-key-that-only-the-scenarios-know";
@@ -36,6 +38,8 @@ pub struct Plan {
     apis: usize,
     workers: usize,
     settings: Settings,
+    /// What one of the workers alone is told, by its number.
+    settings_of_workers: Vec<(usize, &'static str, String)>,
     begins_at_ms: Option<i64>,
     real_time: bool,
     together: bool,
@@ -63,6 +67,7 @@ impl Relay {
             apis: 1,
             workers: 1,
             settings: Settings::new(),
+            settings_of_workers: Vec::new(),
             begins_at_ms: None,
             real_time: false,
             together: false,
@@ -193,6 +198,31 @@ impl Relay {
         }
     }
 
+    /// Returns when every worker has heard of all that was changed before: each has heard of a change that came later.
+    pub async fn changes_are_heard(&self) {
+        let (old, new) = (Receiver::start().await, Receiver::start().await);
+        let tenant = self.tenant("heard").await;
+        let source = tenant.source().await;
+        // So many that each worker has one of them.
+        let mut destinations = Vec::new();
+        for _ in 0..4 * self.workers.len() {
+            let destination = tenant.destination(&old).await;
+            tenant.subscribe(&destination, &["*"]).await;
+            destinations.push(destination);
+        }
+        // Whoever does not know it yet reads it as it is, and has heard of nothing.
+        tenant.settled(&source.send(APPROVED).await).await;
+        for destination in &destinations {
+            tenant.patch(&destination.path(), json!({ "url": new.url() })).await.is(200);
+        }
+        crate::within(HOLDS_WITHIN, "changes to be heard of", async || {
+            let before = old.count();
+            tenant.settled(&source.send(APPROVED).await).await;
+            (old.count() == before).then_some(())
+        })
+        .await;
+    }
+
     /// Requests that were sent before this was called have been read by the apis when it returns.
     pub async fn let_requests_arrive(&self) {
         for api in &self.apis {
@@ -230,6 +260,13 @@ impl Plan {
     #[must_use]
     pub fn setting(mut self, name: &'static str, value: impl Into<String>) -> Self {
         self.settings.insert(name, value.into());
+        self
+    }
+
+    /// For one of several workers alone, where they are processes of their own.
+    #[must_use]
+    pub fn setting_of_worker(mut self, number: usize, name: &'static str, value: impl Into<String>) -> Self {
+        self.settings_of_workers.push((number, name, value.into()));
         self
     }
 
@@ -284,12 +321,10 @@ impl Plan {
     fn separate(&self, clock: &Clock) -> (Vec<Process>, Vec<Process>) {
         let directory = self.database.directory();
         let spawn = |program, number| {
-            Process::spawn(
-                program,
-                self.settings_of(program, clock),
-                &directory,
-                &format!("{}-{number}", Program::name(program)),
-            )
+            let mut settings = self.settings_of(program, clock);
+            let its_own = self.settings_of_workers.iter().filter(|it| program == Program::Worker && it.0 == number);
+            settings.extend(its_own.map(|(_, name, value)| (*name, value.clone())));
+            Process::spawn(program, settings, &directory, &format!("{}-{number}", Program::name(program)))
         };
         let apis = (0..self.apis).map(|number| spawn(Program::Api, number)).collect();
         (apis, (0..self.workers).map(|number| spawn(Program::Worker, number)).collect())

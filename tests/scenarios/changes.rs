@@ -1,9 +1,13 @@
 //! A change of configuration holds in every process within a second.
 
+use std::collections::BTreeSet;
+use std::time::Duration;
+
 use harness::answer::text;
 use harness::ondato::{APPROVED, event};
+use harness::signature::is_signed;
 use harness::wait::HOLDS_WITHIN;
-use harness::{Database, Destination, Receiver, Relay, Source, Tenant, json, on_each_database, within};
+use harness::{Database, Destination, Receiver, Relay, Reply, Route, Source, Tenant, json, on_each_database, within};
 
 on_each_database![
     a_new_url_holds_within_a_second,
@@ -11,6 +15,8 @@ on_each_database![
     a_deleted_subscription_holds_within_a_second,
     a_new_subscription_holds_within_a_second,
     a_revoked_api_key_holds_within_a_second,
+    a_subscription_that_is_deleted_in_a_burst_cancels_all_that_waits,
+    what_waits_for_its_next_try_goes_by_what_holds_then,
 ];
 
 async fn everywhere(database: Database) -> Relay {
@@ -122,6 +128,55 @@ async fn a_revoked_api_key_holds_within_a_second(database: Database) {
         (refused == holders.len()).then_some(())
     })
     .await;
+}
+
+/// What is in flight then is not taken back; of what waits nothing is sent, and each of it says what became of it.
+async fn a_subscription_that_is_deleted_in_a_burst_cancels_all_that_waits(database: Database) {
+    const IN_FLIGHT: usize = 3;
+    let relay = everywhere(database).await;
+    let receiver = Receiver::always(Reply::status(200).held()).await;
+    let tenant = relay.tenant("acme").await;
+    let source = tenant.source().await;
+    let destination = tenant.destination_with(&receiver, json!({ "max_in_flight": IN_FLIGHT })).await;
+    let subscription = tenant.subscribe(&destination, &["*"]).await;
+    let events = source.send_many(60, 6, |_| APPROVED.to_owned()).await;
+    receiver.wait_for(IN_FLIGHT).await;
+
+    tenant.delete(&format!("/subscriptions/{subscription}")).await.is(204);
+    relay.changes_are_heard().await;
+    receiver.release();
+
+    let mut delivered = BTreeSet::new();
+    for event in &events {
+        let delivery = &tenant.settled(event).await[0];
+        if delivery["state"] == "delivered" {
+            delivered.insert(event.clone());
+        } else {
+            let (state, reason) = (&delivery["state"], &delivery["reason"]);
+            assert_eq!((state, reason), (&"cancelled".into(), &"subscription deleted".into()), "{delivery:#}");
+        }
+    }
+    assert_eq!((delivered.len(), delivered), (IN_FLIGHT, receiver.ids()));
+}
+
+/// Where to, and what it is signed with.
+async fn what_waits_for_its_next_try_goes_by_what_holds_then(database: Database) {
+    let relay = everywhere(database).await;
+    let (old, new) = (Receiver::always(500).await, Receiver::start().await);
+    let Route { tenant, source, destination, .. } = relay.route_tried(&old, Some(&[0, 600])).await;
+    let delivery = text(&tenant.delivery_of(&source.send(APPROVED).await).await, "id");
+    tenant.delivery_waiting(&delivery, 1).await;
+
+    tenant.patch(&destination.path(), json!({ "url": new.url() })).await.is(200);
+    let rotated = tenant.post(&format!("{}/secrets", destination.path()), json!({ "overlap_s": 0 })).await.json(200);
+    relay.clock.advance(Duration::from_secs(1_000));
+
+    let request = new.wait_for(1).await.remove(0);
+    assert!(
+        is_signed(&request, &text(&rotated, "signing_secret")) && !is_signed(&request, &destination.signing_secret)
+    );
+    assert_eq!(tenant.delivery_in(&delivery, "delivered").await["attempts"], 2);
+    assert_eq!(old.count(), 1);
 }
 
 async fn four_destinations(tenant: &Tenant, receiver: &Receiver) -> Vec<Destination> {

@@ -14,6 +14,8 @@ on_each_database![
     a_token_that_is_refused_is_fetched_anew_once,
     without_a_token_nothing_is_sent,
     one_fetch_serves_all_that_wait_for_it,
+    one_fetch_serves_all_that_are_refused_at_once,
+    what_is_changed_while_a_token_is_waited_for_holds,
     the_client_proves_itself_as_the_endpoint_wants,
     secrets_of_every_kind_stay_inside,
 ];
@@ -156,6 +158,44 @@ async fn one_fetch_serves_all_that_wait_for_it(database: Database) {
     endpoint.release();
     receiver.wait_for(EVENTS).await;
     assert_eq!(endpoint.count(), 1);
+}
+
+/// Each of them sends once more, with the token that one of them fetched.
+async fn one_fetch_serves_all_that_are_refused_at_once(database: Database) {
+    const EVENTS: usize = 8;
+    let relay = Relay::start(database).await;
+    let receiver = Receiver::answering(std::iter::repeat_n(Reply::status(401).held(), EVENTS)).await;
+    let endpoint = Receiver::always(Reply::status(200).body(token("t", 600))).await;
+    let way = Way::of(&relay, &receiver, oauth(&endpoint)).await;
+    let events = way.source.send_many(EVENTS, EVENTS, |_| APPROVED.to_owned()).await;
+    receiver.wait_for(EVENTS).await;
+    assert_eq!(endpoint.count(), 1);
+    receiver.release();
+    for event in &events {
+        let delivery = &way.tenant.settled(event).await[0];
+        assert_eq!((&delivery["state"], &delivery["attempts"]), (&"delivered".into(), &1.into()), "{delivery:#}");
+    }
+    assert_eq!((endpoint.count(), receiver.count()), (2, 2 * EVENTS));
+}
+
+/// The endpoint takes its time, and what is sent then is what holds then, to where it is to go then.
+async fn what_is_changed_while_a_token_is_waited_for_holds(database: Database) {
+    let relay = Relay::start(database).await;
+    let (old, new) = (Receiver::start().await, Receiver::start().await);
+    let endpoint = Receiver::always(Reply::status(200).body(token("t", 600)).held()).await;
+    let (moved, gone) = (Way::of(&relay, &old, oauth(&endpoint)).await, Way::of(&relay, &old, oauth(&endpoint)).await);
+    let [to_new, to_nobody] = [moved.source.send(APPROVED).await, gone.source.send(APPROVED).await];
+    endpoint.wait_for(2).await;
+
+    let told = json!({ "url": new.url(), "auth": oauth(&endpoint) });
+    moved.tenant.patch(&format!("/destinations/{}", moved.destination), told).await.is(200);
+    gone.tenant.delete(&format!("/destinations/{}", gone.destination)).await.is(204);
+    relay.changes_are_heard().await;
+    endpoint.release();
+
+    assert_eq!(moved.tenant.settled(&to_new).await[0]["state"], "delivered");
+    assert_eq!(gone.tenant.settled(&to_nobody).await[0]["state"], "cancelled");
+    assert_eq!((old.count(), new.count()), (0, 1));
 }
 
 async fn the_client_proves_itself_as_the_endpoint_wants(database: Database) {

@@ -213,7 +213,7 @@ impl Sender {
         follow(errand, &judged, log, now)
     }
 
-    /// A fault of ours, or the fence.
+    /// A fault of ours, the fence, or somebody who changed the destination meanwhile: that is nothing to complain about.
     fn complain(&self, result: Result<Response, Unanswered>) {
         match result {
             Err(Unanswered::Send(SendError::Exhausted)) => {
@@ -224,6 +224,7 @@ impl Sender {
                 self.numbers.put_off(PutOff::Proxy);
                 tracing::error!(why, "the proxy in HOOKYARD_EGRESS_PROXY does not work");
             }
+            Err(Unanswered::Changed) => {}
             _ => {
                 self.numbers.put_off(PutOff::Fenced);
                 self.leases.hurry.notify_one();

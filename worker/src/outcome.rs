@@ -17,6 +17,9 @@ pub(crate) enum Unanswered {
     /// Nothing was sent, since nothing proves who sends it.
     #[error(transparent)]
     NoToken(#[from] NoToken),
+    /// Nothing was sent, since what was to be sent, or where, is another by now.
+    #[error("the destination or the subscription was changed meanwhile")]
+    Changed,
 }
 
 /// One attempt, judged.
@@ -40,7 +43,8 @@ pub(crate) enum Next {
     GiveUp(GivenUp),
 }
 
-/// Judges an answer, or the lack of one. None: fenced, or a fault of ours, so nothing is known and nothing counts.
+/// Judges an answer, or the lack of one. None: fenced, changed meanwhile, or a fault of ours, so nothing is known and nothing
+/// counts.
 #[must_use]
 pub(crate) fn judge(result: &Result<Response, Unanswered>, now: i64) -> Option<Judged> {
     let failed = |outcome, error: String| Some(Judged { outcome, status: None, error: Some(error), retry_after: None });
@@ -54,6 +58,7 @@ pub(crate) fn judge(result: &Result<Response, Unanswered>, now: i64) -> Option<J
             SendError::NotSent(why) | SendError::Unreachable(why) => failed(Outcome::Unreachable, why.clone()),
             SendError::Fenced | SendError::Exhausted | SendError::NoWayOut(_) => None,
         },
+        Err(Unanswered::Changed) => None,
     }
 }
 

@@ -29,8 +29,11 @@ impl Sender {
             // The token ended before its time, or was withdrawn: one more is tried, once.
             (Ok(answer), Some(token)) if answer.status == 401 => {
                 self.tokens.spurn(owner(errand), &token, left(errand, began)).await;
-                let token = self.token(errand, began).await?;
-                Ok(self.request(errand, token.as_ref(), began).await?)
+                match self.token(errand, began).await {
+                    // The next attempt finds out what became of it.
+                    Err(Unanswered::Changed) => Ok(answer),
+                    token => Ok(self.request(errand, token?.as_ref(), began).await?),
+                }
             }
             (answer, _) => Ok(answer?),
         }
@@ -43,10 +46,18 @@ impl Sender {
         let asking =
             Asking { egress: &self.egress, client, within: left(errand, began), may_write: self.fence(errand) };
         match self.tokens.get(owner(errand), &asking).await {
-            Ok(token) => Ok(Some(token)),
+            Ok(token) => self.is_unchanged(errand).await.then_some(Some(token)).ok_or(Unanswered::Changed),
             Err(TokenError::None(why)) => Err(why.into()),
             Err(TokenError::Ours(error)) => Err(error.into()),
         }
+    }
+
+    /// Rule C, once more: while a token was waited for, what had been looked up before may have become old.
+    async fn is_unchanged(&self, errand: &Errand<'_>) -> bool {
+        let due = &errand.start.due;
+        let known = self.configuration.destination(due.tenant_id, due.destination_id).await;
+        let is_same = known.is_ok_and(|known| known.is_some_and(|known| known.version == errand.destination.version));
+        is_same && self.rule(due).await.is_ok()
     }
 
     async fn request(&self, errand: &Errand<'_>, token: Option<&Token>, began: Instant) -> Result<Response, SendError> {
