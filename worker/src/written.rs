@@ -147,6 +147,19 @@ async fn many_ends_are_as_many_rows_and_a_second_end_is_none() {
     assert_eq!(world.text("SELECT count(*) || ' ' || (SELECT count(*) FROM pending) FROM delivery").await, "150 0");
 }
 
+/// A statement may outlive the one who waited for it: what it says is less than what is known by then.
+#[tokio::test]
+async fn what_comes_late_takes_no_attempt_back() {
+    let world = World::new().await;
+    let row = world.row(&world.deliveries(1).await[0]);
+    let again =
+        |number| Write { row, change: Change::Reschedule { due_at: NOW + 9, last: log(number) }, command: None };
+    for (number, fate) in [(3, Fate::Done), (3, Fate::Done), (2, Fate::Gone), (4, Fate::Done)] {
+        assert_eq!(world.write(&[again(number)]).await, [fate], "attempt {number}");
+    }
+    assert_eq!(world.rows().await[0], format!("{} 4 503", NOW + 9));
+}
+
 #[tokio::test]
 async fn nothing_is_written_of_a_shard_that_is_not_ours() {
     let world = World::new().await;

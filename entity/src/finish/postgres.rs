@@ -56,7 +56,8 @@ const FINISH: &str = fenced!(
 SELECT (SELECT array_agg(id) FROM own), (SELECT array_agg(epoch) FROM own), (SELECT array_agg(id) FROM d)"
 );
 
-/// The number of attempts is absolute, so that writing it twice does no harm.
+/// The number of attempts is absolute, so that writing it twice does no harm, and it only grows, so that a statement that comes
+/// late takes nothing back.
 const RESCHEDULE: &str = fenced!(
     "x AS (
     SELECT a.* FROM unnest($3::uuid[], $4::uuid[], $5::smallint[], $6::bigint[], $7::bigint[], $8::smallint[],
@@ -66,7 +67,7 @@ const RESCHEDULE: &str = fenced!(
     JOIN own ON own.id = a.shard AND own.epoch = a.epoch
 ), d AS (
     UPDATE pending p SET due_at = x.due_at, attempts = x.number, last_outcome = x.outcome, last_status = x.status
-    FROM x WHERE p.tenant_id = x.tenant_id AND p.id = x.id AND p.shard = x.shard RETURNING p.id
+    FROM x WHERE p.tenant_id = x.tenant_id AND p.id = x.id AND p.shard = x.shard AND p.attempts <= x.number RETURNING p.id
 ), l AS (
     INSERT INTO attempt (tenant_id, delivery_id, number, at, duration_ms, outcome, status, error, remote_address,
         response_headers, response_body)

@@ -58,8 +58,10 @@ INSERT INTO delivery (tenant_id, id, event_id, subscription_id, destination_id, 
     attempts, last_status, last_outcome, duration_ms, attempted_at, remote_address, finished_at)
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
 
+/// The number of attempts only grows.
 const RESCHEDULE: &str = "
-UPDATE pending SET due_at = ?, attempts = ?, last_outcome = ?, last_status = ? WHERE tenant_id = ? AND id = ?";
+UPDATE pending SET due_at = ?1, attempts = ?2, last_outcome = ?3, last_status = ?4
+WHERE tenant_id = ?5 AND id = ?6 AND attempts <= ?2";
 
 const MOVE: &str = "UPDATE pending SET due_at = ? WHERE tenant_id = ? AND id = ?";
 
