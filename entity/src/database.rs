@@ -322,6 +322,8 @@ fn pragmas(options: SqliteConnectOptions) -> SqliteConnectOptions {
         .statement_cache_capacity(PREPARED)
         .pragma("cache_size", CACHE)
         .pragma("wal_autocheckpoint", LOG_PAGES)
+        // What is erased is overwritten and not only unlinked: the file would keep it until its pages are used again.
+        .pragma("secure_delete", "ON")
         .create_if_missing(true)
         .journal_mode(SqliteJournalMode::Wal)
         .synchronous(SqliteSynchronous::Full)

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use harness::answer::{items, text};
-use harness::{Client, Database, Receiver, Relay, Tenant, eventually, on_each_database, on_postgres};
+use harness::{Client, Database, Receiver, Relay, Tenant, eventually, on_each_database, on_postgres, on_sqlite};
 use sea_orm::{ConnectionTrait, TransactionTrait};
 use serde_json::{Value, json};
 
@@ -16,6 +16,7 @@ on_each_database![
     operators_see_how_large_it_is,
     days_are_made_beside_whoever_reads_for_long,
 ];
+on_sqlite![of_what_is_erased_no_byte_is_left_in_the_file];
 on_postgres![who_forgets_a_day_takes_nothing_before_it_may];
 
 const DAY: Duration = Duration::from_secs(86_400);
@@ -145,6 +146,41 @@ async fn a_body_is_erased_when_somebody_says_so(database: Database) {
     assert_eq!((&ended[0]["state"], &ended[0]["reason"]), (&json!("failed"), &json!("payload expired")));
     tenant.settled(&kept).await;
     assert_eq!(receiver.order(), [kept]);
+}
+
+/// The bytes themselves, not only the row: of small bodies, which share a page with others, and of large ones, which have pages
+/// of their own.
+async fn of_what_is_erased_no_byte_is_left_in_the_file(database: Database) {
+    const CANARY: &str = "a name, a date of birth, a number of a passport";
+    let relay = Relay::start(database.clone()).await;
+    let receiver = Receiver::start().await;
+    let route = relay.route(&receiver).await;
+    let (tenant, source) = (&route.tenant, &route.source);
+    for times in [1, 2, 2_000] {
+        let event = source.post(json!({ "event": CANARY.repeat(times) }).to_string()).await.event_id();
+        tenant.settled(&event).await;
+        end(&relay).await;
+        assert!(contents(&database).contains(CANARY), "this shows nothing");
+        relay.start_again().await;
+        tenant.delete(&format!("/events/{event}/body")).await.is(204);
+        end(&relay).await;
+        assert!(!contents(&database).contains(CANARY), "{times} times");
+        relay.start_again().await;
+    }
+}
+
+/// In order, so that nothing is left in the log.
+async fn end(relay: &Relay) {
+    let process = &relay.apis[0];
+    process.terminate();
+    assert!(process.ended().await.success());
+}
+
+/// Of all files of a database on SQLite.
+fn contents(database: &Database) -> String {
+    let path = database.url().trim_start_matches("sqlite://").to_owned();
+    let files = ["", "-wal", "-journal"].map(|of| std::fs::read(format!("{path}{of}")).unwrap_or_default());
+    String::from_utf8_lossy(&files.concat()).into_owned()
 }
 
 async fn operators_see_how_large_it_is(database: Database) {
