@@ -2,18 +2,22 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use harness::answer::text;
+use harness::answer::{items, text};
+use harness::metrics::Metrics;
+use harness::ondato::APPROVED;
 use harness::program::{Program, words};
 use harness::relay::settings_of;
 use harness::signature::is_signed;
 use harness::source::basic;
-use harness::{Database, Receiver, Relay, Value, json, on_each_database};
+use harness::{Client, Database, Receiver, Relay, Source, Tenant, Value, eventually, json, on_each_database};
 use reqwest::Method;
 
 on_each_database![
     keys_are_changed_without_losing_a_secret,
     a_process_without_a_key_that_is_needed_does_not_start,
     a_key_that_still_seals_is_not_given_up,
+    a_damaged_secret_stops_its_own_destination_alone,
+    a_damaged_credential_refuses_nobody_for_good,
 ];
 
 fn key(id: &str, byte: u8) -> String {
@@ -77,19 +81,7 @@ async fn keys_are_changed_without_losing_a_secret(database: Database) {
         "auth": { "kind": "basic", "username": "me", "password": "a-password-of-mine" },
         "tls": { "client_certificate": identity.cert.pem(), "client_key": identity.signing_key.serialize_pem() },
     });
-    let source = json!({
-        "name": "in",
-        "provider": "generic",
-        "verification": {
-            "kind": "hmac",
-            "signature": { "from": "header", "name": "x-signature", "parse": { "kind": "raw" }, "encoding": "hex" },
-            "algorithm": "hmac-sha256",
-            "signed": "{body}",
-        },
-    });
-    let source = tenant.source_of(source).await;
-    let secret = json!({ "kind": "hmac", "secret": "what they sign with" });
-    let _ = tenant.post(&format!("/sources/{}/credentials", source.id), secret).await.json(201);
+    let (source, _) = signed_source(&tenant).await;
     let mut destination = json!({ "name": "out", "url": receiver.url() });
     destination.as_object_mut().unwrap().extend(told.as_object().unwrap().clone());
     let once = [("idempotency-key", "once")];
@@ -120,7 +112,7 @@ async fn keys_are_changed_without_losing_a_secret(database: Database) {
     let port = |url: &Value| url.as_str().unwrap().rsplit("/in/").next().unwrap().to_owned();
     assert_eq!(port(&tenant.get(&format!("/sources/{}", source.id)).await.json(200)["url"]), port(&url));
     let body = json!({ "type": "order" }).to_string();
-    let signature = harness::signature::hex_hmac(b"what they sign with", &[body.as_bytes()]);
+    let signature = harness::signature::hex_hmac(SIGNED_WITH, &[body.as_bytes()]);
     let event = source.post_with(&[("x-signature", &signature)], body).await.event_id();
     let delivered = tenant.settled(&event).await;
     assert_eq!(delivered[0]["state"], "delivered", "{delivered:#?}");
@@ -182,4 +174,89 @@ async fn a_key_that_still_seals_is_not_given_up(database: Database) {
     relay.clock.advance(SILENT);
     let (success, said) = reseal(&relay, &[&new, &old]).await;
     assert!(success && said.contains("3 secrets sealed anew"), "{said}");
+}
+
+/// Nothing goes out unsigned, nothing is lost, everybody else goes on, and a new secret mends it.
+async fn a_damaged_secret_stops_its_own_destination_alone(database: Database) {
+    let relay = Relay::start(database.clone()).await;
+    let (ill, well) = (Receiver::start().await, Receiver::start().await);
+    let (hurt, whole) = (relay.route(&ill).await, relay.route(&well).await);
+    damage(&database, "destination", "signing_secrets", &format!("url = '{}'", ill.url())).await;
+
+    let waits = hurt.source.send(APPROVED).await;
+    for _ in 0..5 {
+        assert_eq!(whole.tenant.settled(&whole.source.send(APPROVED).await).await[0]["state"], "delivered");
+    }
+    eventually("it to be put off", async || {
+        let page = Client::of(&relay.workers[0]).operations("/metrics").await.text();
+        let put_off = Metrics::read(&page).one(r#"hookyard_attempts_put_off_total{reason="unusable"}"#);
+        (put_off >= 1.0).then_some(())
+    })
+    .await;
+    let delivery = hurt.tenant.delivery_of(&waits).await;
+    assert_eq!((&delivery["state"], &delivery["attempts"]), (&json!("pending"), &json!(0)), "{delivery:#}");
+    let logged = relay.workers[0].logged();
+    assert!(logged.contains(&format!("destination {} cannot be used", hurt.destination.id)), "{logged}");
+
+    // Who looks sees it, and everything else.
+    let shown = items(&hurt.tenant.get("/destinations").await.json(200));
+    assert_eq!((shown.len(), &shown[0]["public_keys"]), (1, &json!([])));
+
+    let path = format!("{}/secrets", hurt.destination.path());
+    let rotated = hurt.tenant.post(&path, json!({ "overlap_s": 0 })).await.json(200);
+    relay.pass_time_until("it to arrive", async || (ill.count() > 0).then_some(())).await;
+    assert!(is_signed(&ill.requests()[0], &text(&rotated, "signing_secret")));
+    assert_eq!(hurt.tenant.settled(&waits).await[0]["attempts"], 1);
+}
+
+/// It is our fault: the provider comes again, and other sources go on.
+async fn a_damaged_credential_refuses_nobody_for_good(database: Database) {
+    let relay = Relay::start(database.clone()).await;
+    let tenant = relay.tenant("acme").await;
+    let (hurt, credential) = signed_source(&tenant).await;
+    let (whole, _) = signed_source(&tenant).await;
+    damage(&database, "credential", "stored", "id = (SELECT id FROM credential ORDER BY id LIMIT 1)").await;
+
+    let body = json!({ "type": "order" }).to_string();
+    let signature = harness::signature::hex_hmac(SIGNED_WITH, &[body.as_bytes()]);
+    let post = async |source: &Source| source.post_with(&[("x-signature", &signature)], body.clone()).await;
+    let refused = post(&hurt).await;
+    assert_eq!(refused.status, 500, "{}", refused.text());
+    post(&whole).await.is(202);
+    let logged = relay.apis[0].logged();
+    assert!(logged.contains(&hurt.id), "{logged}");
+
+    let path = format!("/sources/{}/credentials", hurt.id);
+    tenant.delete(&format!("{path}/{credential}")).await.is(204);
+    let _ = tenant.post(&path, secret()).await.json(201);
+    eventually("it to be taken", async || (post(&hurt).await.status == 202).then_some(())).await;
+}
+
+const SIGNED_WITH: &[u8] = b"what they sign with";
+
+fn secret() -> Value {
+    json!({ "kind": "hmac", "secret": String::from_utf8_lossy(SIGNED_WITH) })
+}
+
+/// A source whose provider signs, and the credential that it signs with.
+async fn signed_source(tenant: &Tenant) -> (Source, String) {
+    let source = json!({
+        "name": "in",
+        "provider": "generic",
+        "verification": {
+            "kind": "hmac",
+            "signature": { "from": "header", "name": "x-signature", "parse": { "kind": "raw" }, "encoding": "hex" },
+            "algorithm": "hmac-sha256",
+            "signed": "{body}",
+        },
+    });
+    let source = tenant.source_of(source).await;
+    let made = tenant.post(&format!("/sources/{}/credentials", source.id), secret()).await.json(201);
+    (source, text(&made, "id"))
+}
+
+/// As a disk or somebody's hand might do it. The processes read it at the next change.
+async fn damage(database: &Database, table: &str, column: &str, which: &str) {
+    let cut = format!("substr({column}, 1, length({column}) - 8) || 'AAAAAAAA'");
+    database.execute(&format!("UPDATE {table} SET {column} = {cut} WHERE {which}")).await;
 }

@@ -9,7 +9,6 @@ use entity::{Transaction, destination, health, subscription};
 use poem_openapi::param::Path;
 use poem_openapi::{Enum, Object, OpenApi};
 use relay::id::kind;
-use relay::signature::SigningKey;
 
 use super::allowance::Held;
 use super::keyed::{self, KeyedListing, agreed};
@@ -127,7 +126,8 @@ impl Destination {
     }
 
     fn show(app: &App, row: &destination::Model, failing_since: Option<i64>) -> Result<Self, Error> {
-        let (settings, signers) = (row.settings()?, Signers::open(&app.keyring, row)?);
+        // Secrets that are damaged keep nobody from seeing all the rest.
+        let (settings, signers) = (row.settings()?, Signers::open(&app.keyring, row).ok());
         let headers = settings.headers.iter().map(|(name, value)| (name.clone(), value.to_string()));
         let destination::Tls { ca, client_certificate } = row.tls()?;
         Ok(Self {
@@ -137,8 +137,8 @@ impl Destination {
             url: row.url.clone(),
             auth: destination::open_auth(&app.keyring, row)?.into(),
             signing: settings.signing.into(),
-            public_key: signers.newest().key.as_ref().map(SigningKey::public),
-            public_keys: signing::public_keys(&signers, app.clock.now()),
+            public_key: signers.as_ref().and_then(|signers| Some(signers.newest().key.as_ref()?.public())),
+            public_keys: signers.map(|signers| signing::public_keys(&signers, app.clock.now())).unwrap_or_default(),
             headers: headers.collect(),
             timeout_s: row.timeout_s.unsigned_abs(),
             retry: Retry::show(&row.retry_policy()),

@@ -53,7 +53,7 @@ pub struct NewSecret {
     /// What `v1a` signatures are checked with from now on; null without `v1a`.
     #[oai(nullable)]
     pub public_key: Option<String>,
-    /// When the old ones sign no more.
+    /// When the old ones sign no more: now, if they cannot be read any more.
     pub old_secrets_expire_at: Time,
 }
 
@@ -90,10 +90,19 @@ pub(super) async fn rotate(
     let change = access.begin().await?;
     let mut row = destination::lock(&change.txn, access.id(), id).await?.ok_or(Error::NotFound)?;
     change.expect(row.version)?;
-    let mut signers = Signers::open(keyring, &row)?;
-    let ends = change.now + 1000 * i64::from(asked.overlap_s.unwrap_or(OVERLAP_S));
     let v1a = row.settings()?.signing.v1a;
-    signers.rotate(change.now, ends, v1a).map_err(|error| Error::Conflict(error.to_string()))?;
+    let (signers, ends) = match Signers::open(keyring, &row) {
+        Ok(mut signers) => {
+            let ends = change.now + 1000 * i64::from(asked.overlap_s.unwrap_or(OVERLAP_S));
+            signers.rotate(change.now, ends, v1a).map_err(|error| Error::Conflict(error.to_string()))?;
+            (signers, ends)
+        }
+        // What is damaged signs nothing any more. To replace it is how such a destination is mended.
+        Err(error) => {
+            tracing::error!(error = &error as &dyn std::error::Error, destination.id = %id, "damaged secrets are replaced");
+            (Signers::generate(v1a), change.now)
+        }
+    };
     row.signing_secrets = signers.sealed(keyring, (access.id(), id));
     row.version += 1;
     let row = destination::save(&change.txn, row).await?;
