@@ -13,6 +13,7 @@ use tokio::time::timeout;
 
 on_each_database![
     whoever_stalls_is_closed_while_others_are_served,
+    who_breaks_off_within_a_body_leaves_nothing,
     one_request_is_one_request,
     what_is_ambiguous_is_refused,
     http_2_is_not_spoken,
@@ -65,6 +66,36 @@ async fn whoever_stalls_is_closed_while_others_are_served(database: Database) {
     assert!(served > 10, "{served}");
     let kept = items(&tenant.get("/events?limit=250").await.json(200));
     assert!(kept.iter().all(|event| event["size"] == 3 || event["size"] == IN_TIME.len()), "{kept:?}");
+}
+
+/// However the length was said, and whatever of the body has come: half a webhook is none.
+async fn who_breaks_off_within_a_body_leaves_nothing(database: Database) {
+    let relay = Relay::start(database).await;
+    let (tenant, source) = open(&relay).await;
+    let head = |length: &str| format!("POST {} HTTP/1.1\r\nHost: relay\r\n{length}\r\n\r\n", source.path);
+    let (whole, chunked) = (head("Content-Length: 10"), head("Transfer-Encoding: chunked"));
+    for begun in [
+        whole.clone(),
+        format!("{whole}abc"),
+        chunked.clone(),
+        format!("{chunked}5\r\nabc"),
+        format!("{chunked}3\r\nabc\r\n"),
+        format!("{chunked}3\r\nabc\r\n0\r\n"),
+    ] {
+        for waits in [true, false] {
+            let mut stream = TcpStream::connect(relay.apis[0].address()).await.unwrap();
+            stream.write_all(begun.as_bytes()).await.unwrap();
+            if waits {
+                stream.shutdown().await.unwrap();
+                let said = raw::read_all(&mut stream).await;
+                assert!(statuses_in(&said).iter().all(|status| *status >= 400), "{begun:?}: {said}");
+            }
+        }
+    }
+    relay.let_requests_arrive().await;
+    accepts(&relay, &source).await;
+    let kept = items(&tenant.get("/events?limit=250").await.json(200));
+    assert_eq!(kept.iter().map(|event| &event["size"]).collect::<Vec<_>>(), [IN_TIME.len()]);
 }
 
 /// Each of these says one thing to us and might say another to a proxy in front. What is hidden behind it (a request for
