@@ -6,6 +6,7 @@ mod clocks;
 mod databases;
 mod disks;
 mod failpoints;
+mod keeping;
 mod mixed;
 mod power;
 mod processes;
@@ -34,14 +35,19 @@ pub(crate) const ALL: &[Experiment] = &[
     of("standby-promoted", &[15], POSTGRES, false, run!(databases::promote_standby)),
     of("held-writes", &[16, 20], BOTH, false, run!(databases::hold_writes)),
     of("black-hole", &[17, 77], POSTGRES, false, run!(databases::black_hole)),
-    of("cut-wire", &[13, 77], POSTGRES, true, run!(databases::cut_wire)),
+    of("cut-wire", &[13], POSTGRES, true, run!(databases::cut_wire)),
     of("slow-wire", &[18], POSTGRES, false, run!(databases::slow_wire)),
+    of("rolled-back", &[19], POSTGRES, true, run!(databases::roll_back)),
     needing(Right::Mount, of("disk-full", &[21, 22, 23], BOTH, true, run!(disks::full))),
     needing(Right::Mount, of("read-only-disk", &[24], SQLITE, false, run!(disks::read_only))),
     of("few-descriptors", &[27], BOTH, false, run!(processes::few_descriptors)),
     of("little-processor", &[28], POSTGRES, false, run!(processes::little_processor)),
     of("clock-jumps", &[29], BOTH, false, run!(clocks::jumps)),
+    of("two-clocks", &[32], POSTGRES, false, run!(clocks::two)),
     of("migration-interrupted", &[71], BOTH, false, run!(databases::migration_interrupted)),
+    of("backup", &[72], BOTH, false, run!(keeping::back_up)),
+    of("forgetting", &[75], BOTH, false, run!(keeping::forget)),
+    of("parted-worker", &[77], POSTGRES, false, run!(databases::part_worker)),
     of("ill-destinations", &[49, 74], BOTH, false, run!(mixed::ill_destinations)),
     of("chaos", &[80], BOTH, false, run!(mixed::chaos)),
 ];

@@ -71,12 +71,14 @@ impl Server {
     pub(crate) fn kill(&self) {
         let file = std::fs::read_to_string(self.data.join("postmaster.pid")).unwrap();
         let postmaster: u32 = file.lines().next().unwrap().trim().parse().unwrap();
-        let children = system::children(postmaster);
-        // The first one last would start the others again.
-        for pid in [postmaster].into_iter().chain(children) {
-            let _ = kill_process(Pid::from_raw(pid.try_into().unwrap()).unwrap(), Signal::KILL);
-        }
-        while Path::new(&format!("/proc/{postmaster}")).exists() && !is_a_zombie(postmaster) {
+        let signal = |pid: u32, signal| {
+            let _ = kill_process(Pid::from_raw(pid.try_into().unwrap()).unwrap(), signal);
+        };
+        // While it stands still nobody new comes; whoever was missed would keep the next server from starting.
+        signal(postmaster, Signal::STOP);
+        let all: Vec<u32> = [postmaster].into_iter().chain(system::children(postmaster)).collect();
+        all.iter().for_each(|pid| signal(*pid, Signal::KILL));
+        while all.iter().any(|pid| Path::new(&format!("/proc/{pid}")).exists() && !is_a_zombie(*pid)) {
             std::thread::yield_now();
         }
     }
@@ -118,6 +120,17 @@ impl Drop for Server {
             let _ = self.control().args(["--mode=immediate", "stop"]).output();
         }
     }
+}
+
+/// A copy of one database, in one file.
+pub(crate) fn dump(url: &str, file: &Path) {
+    run(Command::new(programs().join("pg_dump")).arg("--format=custom").arg("--file").arg(file).arg(url));
+}
+
+/// Into another, which is empty.
+pub(crate) fn restore(file: &Path, url: &str) {
+    let arguments = ["--exit-on-error", "--no-owner", "--dbname", url];
+    run(Command::new(programs().join("pg_restore")).args(arguments).arg(file));
 }
 
 fn is_a_zombie(pid: u32) -> bool {

@@ -1,17 +1,19 @@
 //! All destinations: one server that keeps a log of what came, and answers as it is told.
 
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use harness::signature::has_signature;
 use http_body_util::{BodyExt as _, Empty};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use serde_json::Value;
 use tokio::net::TcpListener;
+use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 
 /// One request as it came.
@@ -36,8 +38,12 @@ struct Inner {
     log: Mutex<Vec<Arrival>>,
     /// Requests that no event of the ledger explains.
     strangers: AtomicUsize,
-    /// How long it thinks before it answers, in milliseconds.
-    thinks_ms: AtomicU64,
+    /// Requests whose signature is not what their destination's secret makes.
+    unsigned: AtomicUsize,
+    /// By place.
+    secrets: Mutex<Vec<String>>,
+    /// How long it thinks before it answers.
+    thinks: watch::Sender<Duration>,
     /// Every how manieth request is answered 503; 0: none.
     fails_one_in: AtomicUsize,
     listening: Mutex<Option<JoinHandle<()>>>,
@@ -50,7 +56,9 @@ impl Sink {
             address: listener.local_addr().unwrap(),
             log: Mutex::default(),
             strangers: AtomicUsize::new(0),
-            thinks_ms: AtomicU64::new(0),
+            unsigned: AtomicUsize::new(0),
+            secrets: Mutex::default(),
+            thinks: watch::Sender::new(Duration::ZERO),
             fails_one_in: AtomicUsize::new(0),
             listening: Mutex::default(),
         }));
@@ -62,8 +70,26 @@ impl Sink {
         format!("http://{}/{place}", self.0.address)
     }
 
+    /// The next place's destination signs with this.
+    pub(crate) fn expect_signed_with(&self, secret: &str) {
+        self.0.secrets.lock().unwrap().push(secret.to_owned());
+    }
+
+    /// Takes so long from now on, for what is not answered yet as well.
     pub(crate) fn think(&self, time: Duration) {
-        self.0.thinks_ms.store(u64::try_from(time.as_millis()).unwrap(), Ordering::Relaxed);
+        self.0.thinks.send_replace(time);
+    }
+
+    /// Until it is time to answer what came just now.
+    async fn think_about_it(&self) {
+        let (came, mut thinks) = (tokio::time::Instant::now(), self.0.thinks.subscribe());
+        loop {
+            let until = came + *thinks.borrow_and_update();
+            tokio::select! {
+                () = tokio::time::sleep_until(until) => return,
+                Ok(()) = thinks.changed() => {}
+            }
+        }
     }
 
     pub(crate) fn fail_one_in(&self, requests: usize) {
@@ -74,8 +100,23 @@ impl Sink {
         self.0.log.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// Returns when no more requests come: those that are not answered are all that their senders have in flight.
+    pub(crate) async fn is_quiet(&self) {
+        let count = || self.0.log.lock().unwrap_or_else(PoisonError::into_inner).len();
+        harness::within(Duration::from_secs(20), "destinations to be asked no more", async || {
+            let before = count();
+            tokio::time::sleep(Duration::from_millis(250)).await;
+            (count() == before).then_some(())
+        })
+        .await;
+    }
+
     pub(crate) fn strangers(&self) -> usize {
         self.0.strangers.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn unsigned(&self) -> usize {
+        self.0.unsigned.load(Ordering::Relaxed)
     }
 
     /// Whether something came after this.
@@ -96,6 +137,9 @@ impl Sink {
             return Ok(hyper::Response::new(Empty::new()));
         };
         let webhook_id = webhook_id.to_owned();
+        if !self.is_signed(&head, &body, place) {
+            inner.unsigned.fetch_add(1, Ordering::Relaxed);
+        }
         let status = {
             let mut log = inner.log.lock().unwrap_or_else(PoisonError::into_inner);
             let one_in = inner.fails_one_in.load(Ordering::Relaxed);
@@ -104,13 +148,19 @@ impl Sink {
             log.push(Arrival { place, number, webhook_id, status, at: Instant::now() });
             status
         };
-        let thinks = Duration::from_millis(inner.thinks_ms.load(Ordering::Relaxed));
-        if !thinks.is_zero() {
-            tokio::time::sleep(thinks).await;
-        }
+        self.think_about_it().await;
         let mut response = hyper::Response::new(Empty::new());
         *response.status_mut() = status.try_into().unwrap();
         Ok(response)
+    }
+}
+
+impl Sink {
+    fn is_signed(&self, head: &hyper::http::request::Parts, body: &[u8], place: usize) -> bool {
+        let text = |name| head.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
+        let signed = [format!("{}.{}.", text("webhook-id"), text("webhook-timestamp")).as_bytes(), body].concat();
+        let secrets = self.0.secrets.lock().unwrap_or_else(PoisonError::into_inner);
+        secrets.get(place).is_some_and(|secret| has_signature(text("webhook-signature"), &signed, secret))
     }
 }
 

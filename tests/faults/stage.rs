@@ -9,7 +9,7 @@ use harness::source::basic;
 use harness::{Database, Relay, json, within};
 
 use crate::checker::{self, Findings};
-use crate::ledger::{Kind, Ledger};
+use crate::ledger::{Entry, Kind, Ledger};
 use crate::providers::{Door, Load};
 use crate::sink::Sink;
 
@@ -44,6 +44,8 @@ pub(crate) struct Stage {
     /// How often each delivery may arrive again: events by their numbers, destinations by their places.
     allowed: HashMap<(usize, usize), usize>,
     faults: usize,
+    /// What is older may be gone from the database.
+    keeps: Option<Duration>,
 }
 
 impl Stage {
@@ -67,13 +69,14 @@ impl Stage {
                     _ => &[Kind::InOrder.event_type()],
                 };
                 tenant.subscribe(&destination, types).await;
+                sink.expect_signed_with(&destination.signing_secret);
                 destinations.push(destination.id);
             }
             doors.push(Door { tenant: number, path: source.path, authorization: basic("provider", PASSWORD) });
         }
         let ledger = Arc::default();
         let (load, recovery, allowed, faults) = (None, None, HashMap::new(), 0);
-        Self { relay, sink, ledger, doors, destinations, load, recovery, allowed, faults }
+        Self { relay, sink, ledger, doors, destinations, load, recovery, allowed, faults, keeps: None }
     }
 
     /// The same, with providers that send so many events a second, and whose first ones were accepted.
@@ -158,10 +161,15 @@ impl Stage {
         self.relay.clock.advance(LEASE_AND_MORE);
     }
 
-    /// The same where others live: what they have in flight is aborted at the fence, and what came of it is not known.
-    pub(crate) async fn let_all_leases_end(&mut self) {
+    /// Time passes at once, for longer than a lease, where workers live: what they have in flight may be aborted at the fence, and
+    /// what came of it is not known then. Destinations answer nobody meanwhile, so that it can be said what that was.
+    pub(crate) async fn pass(&mut self, time: Duration) {
+        self.sink.think(Duration::from_secs(60));
+        self.sink.is_quiet().await;
+        self.relay.clock.advance(time);
+        self.sink.is_quiet().await;
         self.allow_now().await;
-        self.let_leases_end();
+        self.sink.think(Duration::ZERO);
     }
 
     /// No new events; what was begun is accepted in the end, and everything that was accepted is delivered. Then the books are
@@ -186,6 +194,24 @@ impl Stage {
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
         checker::compare(self).await
+    }
+
+    /// The relay was told to forget what is older than this.
+    pub(crate) const fn keeps(&mut self, time: Duration) {
+        self.keeps = Some(time);
+    }
+
+    /// Whether an event that was accepted under this id is still to be in the database.
+    pub(crate) fn is_kept(&self, id: &str) -> bool {
+        let Some(keeps) = self.keeps else { return true };
+        let id: relay::id::EventId = id.parse().expect("the relay gave it");
+        id.millis() > self.relay.clock.now_ms() - i64::try_from(keeps.as_millis()).unwrap()
+    }
+
+    /// Where an event belongs that was accepted: its id, and those of its destinations.
+    pub(crate) fn belongs(&self, entry: &Entry) -> Option<(String, Vec<String>)> {
+        let places = checker::places(entry).into_iter().map(|place| self.destinations[place].clone());
+        Some((entry.accepted.clone()?, places.collect()))
     }
 
     pub(crate) const fn recovery(&self) -> Option<Duration> {

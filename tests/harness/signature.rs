@@ -11,8 +11,15 @@ use crate::receiver::Request;
 /// Whether one of the request's `v1` signatures is the one that `secret` (`whsec_…`) makes.
 #[must_use]
 pub fn is_signed(request: &Request, secret: &str) -> bool {
-    let expected = format!("v1,{}", STANDARD.encode(mac(request, secret)));
-    request.one("webhook-signature").split(' ').any(|signature| signature == expected)
+    has_signature(request.one("webhook-signature"), &signed(request), secret)
+}
+
+/// Whether one of the `v1` signatures in this header's value is what `secret` makes of `signed`: id, timestamp and body,
+/// with a full stop between.
+#[must_use]
+pub fn has_signature(header: &str, signed: &[u8], secret: &str) -> bool {
+    let expected = format!("v1,{}", STANDARD.encode(mac(signed, secret)));
+    header.split(' ').any(|signature| signature == expected)
 }
 
 /// Whether one of the request's `v1a` signatures is one of the key whose public half this is (`whpk_…`).
@@ -32,10 +39,10 @@ pub fn hex_hmac(key: &[u8], parts: &[&[u8]]) -> String {
     mac.finalize().into_bytes().iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-fn mac(request: &Request, secret: &str) -> Vec<u8> {
+fn mac(signed: &[u8], secret: &str) -> Vec<u8> {
     let key = STANDARD.decode(secret.strip_prefix("whsec_").unwrap_or(secret)).expect("a signing secret is base64");
     let mut mac = Hmac::<Sha256>::new_from_slice(&key).unwrap();
-    mac.update(&signed(request));
+    mac.update(signed);
     mac.finalize().into_bytes().to_vec()
 }
 

@@ -139,6 +139,60 @@ pub(super) async fn black_hole(context: Context) -> Result<Findings, String> {
     stage.settle().await
 }
 
+/// One of two workers is apart from the database for longer than its lease: the other takes over what it held, and it writes
+/// nothing of that when it is back.
+pub(super) async fn part_worker(context: Context) -> Result<Findings, String> {
+    let database = Database::create(context.kind).await;
+    let mut wire = Wire::to(&database.server_address());
+    let url = database.url().replace(&database.server_address(), &wire.address().to_string());
+    let plan = harness::Relay::plan(database).workers(2).setting("HOOKYARD_LOG", "warn");
+    let mut stage = Stage::under_load(plan.setting_of_worker(0, "HOOKYARD_DATABASE_URL", url), RATE).await;
+    for round in 0..context.rounds(20, 2) {
+        stage.goes_on(round).await;
+        stage.count_fault();
+        wire.silence();
+        // Two leases: after the first, what it held is the other's.
+        for _ in 0..2 {
+            stage.pass(LEASE_AND_MORE).await;
+            stage.recovers().await;
+        }
+        wire.mend();
+        stage.recovers().await;
+    }
+    stage.settle().await
+}
+
+/// Every third statement on the queue is rolled back by the server, as after a deadlock or a failed serialization: it is
+/// repeated, by us or by the provider, and seen once.
+pub(super) async fn roll_back(context: Context) -> Result<Findings, String> {
+    let mut stage = Stage::under_load(plan(context.kind).await, RATE).await;
+    let database = stage.relay.database.clone();
+    database
+        .execute(
+            "CREATE SEQUENCE refusals;
+            CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$
+            DECLARE number bigint := nextval('refusals');
+            BEGIN
+                IF number % 3 = 0 THEN
+                    RAISE EXCEPTION 'rolled back' USING ERRCODE = CASE WHEN number % 2 = 0 THEN '40001' ELSE '40P01' END;
+                END IF;
+                RETURN NULL;
+            END $$;
+            CREATE TRIGGER refuse BEFORE INSERT ON event FOR EACH STATEMENT EXECUTE FUNCTION refuse();
+            CREATE TRIGGER refuse BEFORE INSERT OR UPDATE OR DELETE ON pending FOR EACH STATEMENT EXECUTE FUNCTION refuse()",
+        )
+        .await;
+    stage.count_fault();
+    stage.accepts(context.rounds(5_000, 300)).await;
+    let refused = database.number("SELECT last_value / 3 FROM refusals").await;
+    database.execute("DROP TRIGGER refuse ON event; DROP TRIGGER refuse ON pending").await;
+    stage.recovers().await;
+    if refused < 100 {
+        return Err(format!("only {refused} statements were rolled back"));
+    }
+    stage.settle().await
+}
+
 /// Shorter than a lease: the worker goes on where it was, and nothing arrives twice.
 pub(super) async fn cut_wire(context: Context) -> Result<Findings, String> {
     let (mut stage, mut wire) = behind_a_wire(context, RATE).await;

@@ -8,7 +8,7 @@ use tokio::net::TcpStream;
 
 use crate::checker::Findings;
 use crate::experiment::Context;
-use crate::stage::{RATE, Stage, plan};
+use crate::stage::{LEASE_AND_MORE, RATE, Stage, plan};
 
 /// One of two: providers go to the other meanwhile.
 pub(super) async fn kill_api(context: Context) -> Result<Findings, String> {
@@ -99,7 +99,7 @@ pub(super) async fn freeze_worker(context: Context) -> Result<Findings, String> 
         stage.sink.think(Duration::ZERO);
         // Three leases, so nothing of the frozen one is its own any more.
         for _ in 0..3 {
-            stage.let_all_leases_end().await;
+            stage.pass(LEASE_AND_MORE).await;
             stage.recovers().await;
         }
         worker.thaw();
