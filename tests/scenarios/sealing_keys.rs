@@ -176,11 +176,13 @@ async fn a_key_that_still_seals_is_not_given_up(database: Database) {
     assert!(success && said.contains("3 secrets sealed anew"), "{said}");
 }
 
-/// Nothing goes out unsigned, nothing is lost, everybody else goes on, and a new secret mends it.
+/// Nothing goes out unsigned, nothing is lost, everybody else goes on, and new secrets mend it.
 async fn a_damaged_secret_stops_its_own_destination_alone(database: Database) {
     let relay = Relay::start(database.clone()).await;
     let (ill, well) = (Receiver::start().await, Receiver::start().await);
     let (hurt, whole) = (relay.route(&ill).await, relay.route(&well).await);
+    let auth = json!({ "auth": { "kind": "bearer", "token": "one" } });
+    hurt.tenant.patch(&hurt.destination.path(), auth).await.is(200);
     damage(&database, "destination", "signing_secrets", &format!("url = '{}'", ill.url())).await;
 
     let waits = hurt.source.send(APPROVED).await;
@@ -199,13 +201,18 @@ async fn a_damaged_secret_stops_its_own_destination_alone(database: Database) {
     assert!(logged.contains(&format!("destination {} cannot be used", hurt.destination.id)), "{logged}");
 
     // Who looks sees it, and everything else.
+    damage(&database, "destination", "auth", &format!("url = '{}'", ill.url())).await;
     let shown = items(&hurt.tenant.get("/destinations").await.json(200));
-    assert_eq!((shown.len(), &shown[0]["public_keys"]), (1, &json!([])));
+    assert_eq!((shown.len(), &shown[0]["auth"]), (1, &json!({ "kind": "unreadable" })));
+    let auth = json!({ "auth": { "kind": "bearer", "token": "another" } });
+    hurt.tenant.patch(&hurt.destination.path(), auth).await.is(200);
 
     let path = format!("{}/secrets", hurt.destination.path());
     let rotated = hurt.tenant.post(&path, json!({ "overlap_s": 0 })).await.json(200);
     relay.pass_time_until("it to arrive", async || (ill.count() > 0).then_some(())).await;
-    assert!(is_signed(&ill.requests()[0], &text(&rotated, "signing_secret")));
+    let request = &ill.requests()[0];
+    assert!(is_signed(request, &text(&rotated, "signing_secret")));
+    assert_eq!(request.one("authorization"), "Bearer another");
     assert_eq!(hurt.tenant.settled(&waits).await[0]["attempts"], 1);
 }
 

@@ -32,7 +32,7 @@ mod write;
 
 pub use auth::{
     Auth, BasicAuth, BearerAuth, ClientAuth, HeaderAuth, NewAuth, NewBasicAuth, NewBearerAuth, NewHeaderAuth,
-    NewOAuth2Auth, NoAuth, OAuth2Auth,
+    NewOAuth2Auth, NoAuth, OAuth2Auth, UnreadableAuth,
 };
 pub use policy::{DestinationRate, Order, OrderMode, Retry};
 pub use settings::{DestinationPatch, DestinationSettings, NewDestination, NewTls};
@@ -128,6 +128,7 @@ impl Destination {
     fn show(app: &App, row: &destination::Model, failing_since: Option<i64>) -> Result<Self, Error> {
         // Secrets that are damaged keep nobody from seeing all the rest.
         let (settings, signers) = (row.settings()?, Signers::open(&app.keyring, row).ok());
+        let auth = destination::open_auth(&app.keyring, row).map_or(Auth::Unreadable(UnreadableAuth {}), Into::into);
         let headers = settings.headers.iter().map(|(name, value)| (name.clone(), value.to_string()));
         let destination::Tls { ca, client_certificate } = row.tls()?;
         Ok(Self {
@@ -135,7 +136,7 @@ impl Destination {
             key: keyed::shown(row.key.as_deref())?,
             name: row.name.clone(),
             url: row.url.clone(),
-            auth: destination::open_auth(&app.keyring, row)?.into(),
+            auth,
             signing: settings.signing.into(),
             public_key: signers.as_ref().and_then(|signers| Some(signers.newest().key.as_ref()?.public())),
             public_keys: signers.map(|signers| signing::public_keys(&signers, app.clock.now())).unwrap_or_default(),

@@ -32,7 +32,12 @@ pub enum Auth {
     Header(HeaderAuth),
     #[oai(mapping = "oauth2_client_credentials")]
     OAuth2(OAuth2Auth),
+    Unreadable(UnreadableAuth),
 }
+
+/// What is in the database is damaged. Nothing is sent until the destination is told anew how to authenticate.
+#[derive(Debug, Clone, Object)]
+pub struct UnreadableAuth {}
 
 /// Not at all.
 #[derive(Debug, Clone, Object)]
