@@ -167,6 +167,12 @@ impl Stage {
         self.sink.think(Duration::from_secs(60));
         self.sink.is_quiet().await;
         self.relay.clock.advance(time);
+        // Whoever had a lease has noticed by then that it ended, or has another.
+        within(Duration::from_secs(30), "all shards to be somebody's again", async || {
+            let free = format!("SELECT count(*) FROM shard WHERE expires_at <= {}", self.relay.clock.now_ms());
+            (self.relay.database.number(&free).await == 0).then_some(())
+        })
+        .await;
         self.sink.is_quiet().await;
         self.allow_now().await;
         self.sink.think(Duration::ZERO);
