@@ -183,7 +183,7 @@ pub(super) async fn roll_back(context: Context) -> Result<Findings, String> {
         )
         .await;
     stage.count_fault();
-    stage.accepts(context.rounds(5_000, 300)).await;
+    stage.accepts(context.rounds(1_500, 300)).await;
     let refused = database.number("SELECT last_value / 3 FROM refusals").await;
     database.execute("DROP TRIGGER refuse ON event; DROP TRIGGER refuse ON pending").await;
     stage.recovers().await;
