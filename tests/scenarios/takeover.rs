@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use harness::answer::{items, text};
 use harness::ondato::APPROVED;
+use harness::wire::Wire;
 use harness::{
     Client, Database, Receiver, Relay, Reply, Route, eventually, json, on_each_database, on_postgres, within,
 };
@@ -64,9 +65,17 @@ async fn a_worker_frozen_beyond_its_lease_writes_nothing(database: Database) {
     tenant.settled(&source.send(APPROVED).await).await;
 }
 
-/// What it knew of is taken over with the shard: when it wakes up it is nobody's business any more.
+/// What it knew of is taken over with the shard: when it wakes up it is nobody's business any more, and it knows that without
+/// having been told by the database, which it does not reach.
 async fn what_waited_in_a_frozen_worker_is_sent_by_the_other_alone(database: Database) {
-    let relay = Relay::plan(database).workers(2).start().await;
+    let place = database.server_address();
+    let mut wires = [Wire::to(&place), Wire::to(&place)];
+    let mut plan = Relay::plan(database.clone()).workers(2);
+    for (number, wire) in wires.iter().enumerate() {
+        let url = database.url().replace(&place, &wire.address().to_string());
+        plan = plan.setting_of_worker(number, "HOOKYARD_DATABASE_URL", url);
+    }
+    let relay = plan.start().await;
     both_own_shards(&relay).await;
     let receiver = Receiver::answering([Reply::status(200).held()]).await;
     let tenant = relay.tenant("acme").await;
@@ -75,12 +84,14 @@ async fn what_waited_in_a_frozen_worker_is_sent_by_the_other_alone(database: Dat
     tenant.subscribe(&destination, &["*"]).await;
     source.send(APPROVED).await;
     let first = receiver.wait_for(1).await[0].clone();
-    let frozen = &relay.workers[relay.worker_behind(first.sender)];
+    let number = relay.worker_behind(first.sender);
+    let frozen = &relay.workers[number];
     let waiting = source.send_many(10, 1, |_| APPROVED.to_owned()).await;
     let known = async || (Client::of(frozen).metric("hookyard_deliveries_in_memory").await >= 11.0).then_some(());
     eventually("it to know of all of them", known).await;
 
     frozen.freeze();
+    wires[number].silence();
     relay.clock.advance(LEASE_AND_MORE);
     receiver.wait_for(12).await;
     for event in &waiting {
@@ -88,6 +99,12 @@ async fn what_waited_in_a_frozen_worker_is_sent_by_the_other_alone(database: Dat
     }
     receiver.release();
     frozen.thaw();
+    let fenced = async || {
+        let metrics = Client::of(frozen).metrics().await;
+        (metrics.one(r#"hookyard_attempts_put_off_total{reason="fenced"}"#) >= 1.0).then_some(())
+    };
+    eventually("it to see that its time is over", fenced).await;
+    wires[number].mend();
     both_own_shards(&relay).await;
 
     assert_eq!(receiver.count(), 12, "the first one twice, and all others once");
