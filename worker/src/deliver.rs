@@ -197,8 +197,7 @@ impl Sender {
         failpoint::reach("after-answer", &start.due.event_id);
         let now = self.clock.now();
         let Some(judged) = outcome::judge(&result, now) else {
-            self.complain(result);
-            return Ended::Aborted;
+            return self.unsettled(start, result);
         };
         let took = began.elapsed();
         self.numbers.attempted(judged.outcome, took);
@@ -213,9 +212,16 @@ impl Sender {
         follow(errand, &judged, log, now)
     }
 
-    /// A fault of ours, the fence, or somebody who changed the destination meanwhile: that is nothing to complain about.
-    fn complain(&self, result: Result<Response, Unanswered>) {
+    /// Nothing is known of it: a fault of ours, the fence, or somebody who changed the destination meanwhile.
+    fn unsettled(&self, start: &Start, result: Result<Response, Unanswered>) -> Ended {
         match result {
+            // Nobody's fault, and nobody else waits for it. Of a probe nothing is kept.
+            Err(Unanswered::Changed) if !start.is_probe => return Ended::PutOff { due_at: self.clock.now() },
+            Err(Unanswered::Changed) => {}
+            Err(Unanswered::NotLookedUp) => {
+                self.numbers.put_off(PutOff::Database);
+                tracing::error!(delivery.id = %start.due.id, "an attempt was put off: the configuration could not be read");
+            }
             Err(Unanswered::Send(SendError::Exhausted)) => {
                 self.numbers.put_off(PutOff::Descriptors);
                 tracing::error!("out of file descriptors: raise the limit (LimitNOFILE)");
@@ -224,12 +230,12 @@ impl Sender {
                 self.numbers.put_off(PutOff::Proxy);
                 tracing::error!(why, "the proxy in HOOKYARD_EGRESS_PROXY does not work");
             }
-            Err(Unanswered::Changed) => {}
             _ => {
                 self.numbers.put_off(PutOff::Fenced);
                 self.leases.hurry.notify_one();
             }
         }
+        Ended::Aborted
     }
 }
 

@@ -20,6 +20,9 @@ pub(crate) enum Unanswered {
     /// Nothing was sent, since what was to be sent, or where, is another by now.
     #[error("the destination or the subscription was changed meanwhile")]
     Changed,
+    /// Nothing was sent, since the database did not say in time whether that is so.
+    #[error("whether anything was changed meanwhile is not known")]
+    NotLookedUp,
 }
 
 /// One attempt, judged.
@@ -58,7 +61,7 @@ pub(crate) fn judge(result: &Result<Response, Unanswered>, now: i64) -> Option<J
             SendError::NotSent(why) | SendError::Unreachable(why) => failed(Outcome::Unreachable, why.clone()),
             SendError::Fenced | SendError::Exhausted | SendError::NoWayOut(_) => None,
         },
-        Err(Unanswered::Changed) => None,
+        Err(Unanswered::Changed | Unanswered::NotLookedUp) => None,
     }
 }
 

@@ -66,7 +66,7 @@ pub(crate) enum Ended {
     Held,
     /// Our own fault with this one destination: it is left alone for a while.
     Stuck,
-    /// Our own fault with this one delivery: it is tried again then, and nothing is counted.
+    /// Our own fault with this one delivery, or it is another by now: it is tried again then, and nothing is counted.
     PutOff { due_at: i64 },
     /// Our own fault, or fenced: nothing is known to have been sent, and nothing is counted.
     Aborted,

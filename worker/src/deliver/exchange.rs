@@ -9,12 +9,16 @@ use entity::request::{self, Facts};
 use relay::egress::{Outgoing, Response, SendError};
 use secrecy::SecretString;
 
-use super::{Errand, Sender, number};
+use super::wanted::is_judged;
+use super::{Errand, Fault, Sender, Unsent, number};
 use crate::outcome::Unanswered;
 use crate::token::{Asking, Token, TokenError};
 
 /// A connection that is refused or closed later than this was not refused by the receiver's own machine.
 const AT_ONCE: Duration = Duration::from_secs(1);
+
+/// A token that was there at once made nothing old.
+const STILL_FRESH: Duration = Duration::from_millis(100);
 
 impl Sender {
     /// All of it within the destination's time, counted from `began`.
@@ -29,11 +33,8 @@ impl Sender {
             // The token ended before its time, or was withdrawn: one more is tried, once.
             (Ok(answer), Some(token)) if answer.status == 401 => {
                 self.tokens.spurn(owner(errand), &token, left(errand, began)).await;
-                match self.token(errand, began).await {
-                    // The next attempt finds out what became of it.
-                    Err(Unanswered::Changed) => Ok(answer),
-                    token => Ok(self.request(errand, token?.as_ref(), began).await?),
-                }
+                let token = self.token(errand, began).await?;
+                Ok(self.request(errand, token.as_ref(), began).await?)
             }
             (answer, _) => Ok(answer?),
         }
@@ -46,18 +47,45 @@ impl Sender {
         let asking =
             Asking { egress: &self.egress, client, within: left(errand, began), may_write: self.fence(errand) };
         match self.tokens.get(owner(errand), &asking).await {
-            Ok(token) => self.is_unchanged(errand).await.then_some(Some(token)).ok_or(Unanswered::Changed),
+            Ok(token) => {
+                self.look_again(errand, began).await?;
+                Ok(Some(token))
+            }
             Err(TokenError::None(why)) => Err(why.into()),
             Err(TokenError::Ours(error)) => Err(error.into()),
         }
     }
 
     /// Rule C, once more: while a token was waited for, what had been looked up before may have become old.
-    async fn is_unchanged(&self, errand: &Errand<'_>) -> bool {
+    async fn look_again(&self, errand: &Errand<'_>, began: Instant) -> Result<(), Unanswered> {
+        if began.elapsed() < STILL_FRESH {
+            return Ok(());
+        }
+        match tokio::time::timeout(left(errand, began), self.is_unchanged(errand)).await {
+            Ok(Ok(true)) => Ok(()),
+            Ok(Ok(false)) => Err(Unanswered::Changed),
+            Ok(Err(_)) | Err(_) => Err(Unanswered::NotLookedUp),
+        }
+    }
+
+    async fn is_unchanged(&self, errand: &Errand<'_>) -> Result<bool, Fault> {
         let due = &errand.start.due;
         let known = self.configuration.destination(due.tenant_id, due.destination_id).await;
-        let is_same = known.is_ok_and(|known| known.is_some_and(|known| known.version == errand.destination.version));
-        is_same && self.rule(due).await.is_ok()
+        let known = known.map_err(Fault::Configuration)?;
+        if known.is_none_or(|known| known.version != errand.destination.version) {
+            return Ok(false);
+        }
+        let is_wanted = async {
+            match self.rule(due).await?.filter(|_| is_judged(due)) {
+                Some(rule) => self.judge(due, errand.work, &rule).await,
+                None => Ok(()),
+            }
+        };
+        match is_wanted.await {
+            Ok(()) => Ok(true),
+            Err(Unsent::Ended(_)) => Ok(false),
+            Err(Unsent::Fault(fault)) => Err(fault),
+        }
     }
 
     async fn request(&self, errand: &Errand<'_>, token: Option<&Token>, began: Instant) -> Result<Response, SendError> {
