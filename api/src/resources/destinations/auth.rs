@@ -35,7 +35,7 @@ pub enum Auth {
     Unreadable(UnreadableAuth),
 }
 
-/// What is in the database is damaged. Nothing is sent until the destination is told anew how to authenticate.
+/// What is in the database cannot be opened. Nothing is sent until it can, or the destination is told anew how to authenticate.
 #[derive(Debug, Clone, Object)]
 pub struct UnreadableAuth {}
 

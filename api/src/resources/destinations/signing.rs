@@ -4,6 +4,7 @@ use entity::change::Changed;
 use entity::destination::{self, Signers, Styles};
 use poem_openapi::Object;
 use relay::id::DestinationId;
+use relay::keyring::OpenError;
 use relay::signature::SigningKey;
 use secrecy::ExposeSecret;
 
@@ -97,6 +98,8 @@ pub(super) async fn rotate(
             signers.rotate(change.now, ends, v1a).map_err(|error| Error::Conflict(error.to_string()))?;
             (signers, ends)
         }
+        // Another process may have the key: nothing is damaged.
+        Err(error @ OpenError::UnknownKey(_)) => return Err(error.into()),
         // What is damaged signs nothing any more. To replace it is how such a destination is mended.
         Err(error) => {
             tracing::error!(error = &error as &dyn std::error::Error, destination.id = %id, "damaged secrets are replaced");
