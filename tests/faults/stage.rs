@@ -58,7 +58,8 @@ impl Stage {
             let (source, _) = tenant.guarded_source("provider", PASSWORD).await;
             for place in 0..PLACES {
                 let url = sink.url(number * PLACES + place);
-                let mut fields = json!({ "name": "out", "url": url, "retry": { "schedule_s": OFTEN.as_slice() } });
+                let mut fields =
+                    json!({ "name": "out", "url": url, "timeout_s": 30, "retry": { "schedule_s": OFTEN.as_slice() } });
                 if place == PLACES - 1 {
                     fields["order"] = json!({ "mode": "fifo" });
                 }
@@ -133,11 +134,15 @@ impl Stage {
         let pending = checker::pending(&self.relay.database).await;
         let log = self.sink.log();
         let taken = log.iter().filter(|it| it.status == 200);
-        let taken: HashMap<(&str, &str), (usize, usize)> = taken
-            .map(|it| ((it.webhook_id.as_str(), self.destinations[it.place].as_str()), (it.number, it.place)))
-            .collect();
-        for key in pending.iter().filter_map(|(event, to)| taken.get(&(event.as_str(), to.as_str()))) {
-            *self.allowed.entry(*key).or_default() += 1;
+        let (mut keys, mut times) = (HashMap::new(), HashMap::<(usize, usize), usize>::new());
+        for it in taken {
+            keys.insert((it.webhook_id.as_str(), self.destinations[it.place].as_str()), (it.number, it.place));
+            *times.entry((it.number, it.place)).or_default() += 1;
+        }
+        // Each time that it was taken may be followed by one more.
+        for key in pending.iter().filter_map(|(event, to)| keys.get(&(event.as_str(), to.as_str()))) {
+            let allowed = self.allowed.entry(*key).or_default();
+            *allowed = (*allowed).max(times[key]);
         }
     }
 

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use harness::wire::Wire;
-use harness::{Database, Kind, Operator};
+use harness::{Database, Kind, Operator, within};
 use tempfile::TempDir;
 
 use crate::checker::Findings;
@@ -184,12 +184,12 @@ pub(super) async fn roll_back(context: Context) -> Result<Findings, String> {
         .await;
     stage.count_fault();
     stage.accepts(context.rounds(1_500, 300)).await;
-    let refused = database.number("SELECT last_value / 3 FROM refusals").await;
+    within(Duration::from_secs(120), "enough statements to be rolled back", async || {
+        (database.number("SELECT last_value / 3 FROM refusals").await >= 100).then_some(())
+    })
+    .await;
     database.execute("DROP TRIGGER refuse ON event; DROP TRIGGER refuse ON pending").await;
     stage.recovers().await;
-    if refused < 100 {
-        return Err(format!("only {refused} statements were rolled back"));
-    }
     stage.settle().await
 }
 
