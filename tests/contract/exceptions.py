@@ -56,6 +56,7 @@ MEANING = {
         r"must not contain a colon or a control character",
         r"must not contain control characters",
         r"must be visible ASCII characters, with no space at either end",
+        r"must not begin or end with a space, nor contain a control character",
     ],
 }
 UNSAID = re.compile("|".join(pattern for patterns in MEANING.values() for pattern in patterns))

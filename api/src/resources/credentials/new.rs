@@ -82,7 +82,7 @@ pub struct NewApiKeyCredential {
 /// A key in `Authorization: Bearer`.
 #[derive(Debug, Object)]
 pub struct NewBearerCredential {
-    /// Without it, one is made and shown once.
+    /// Without it, one is made and shown once. It stands in a header: no space at either end, and no control character.
     #[oai(nullable)]
     pub token: Option<Secret>,
     #[oai(flatten)]
