@@ -34,6 +34,8 @@ impl Context {
 pub(crate) enum Right {
     /// To mount a small file system.
     Mount,
+    /// To limit the memory of a process, by a control group.
+    Limit,
     /// To read another process's system calls, with `strace`.
     Trace,
 }
@@ -58,6 +60,7 @@ pub(crate) const POSTGRES: &[Kind] = &[Kind::Postgres];
 pub(crate) fn refusal(right: Right) -> Option<String> {
     match right {
         Right::Mount => crate::disk::refusal(),
+        Right::Limit => crate::memory::refusal(),
         Right::Trace => crate::trace::refusal(),
     }
 }

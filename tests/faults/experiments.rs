@@ -40,6 +40,7 @@ pub(crate) const ALL: &[Experiment] = &[
     of("rolled-back", &[19], POSTGRES, true, run!(databases::roll_back)),
     needing(Right::Mount, of("disk-full", &[21, 22, 23], BOTH, true, run!(disks::full))),
     needing(Right::Mount, of("read-only-disk", &[24], SQLITE, false, run!(disks::read_only))),
+    needing(Right::Limit, of("little-memory", &[25], BOTH, false, run!(processes::little_memory))),
     of("few-descriptors", &[27], BOTH, false, run!(processes::few_descriptors)),
     of("little-processor", &[28], POSTGRES, false, run!(processes::little_processor)),
     of("clock-jumps", &[29], BOTH, false, run!(clocks::jumps)),

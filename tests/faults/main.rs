@@ -10,6 +10,7 @@ mod disk;
 mod experiment;
 mod experiments;
 mod ledger;
+mod memory;
 mod providers;
 mod report;
 mod server;

@@ -18,8 +18,29 @@ pub(crate) struct Door {
     pub(crate) authorization: String,
 }
 
-/// Providers of one tenant that send what comes in any order; one more sends what has one.
-const FREE: usize = 4;
+/// What providers send.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Traffic {
+    /// Events of all of them together, where they are accepted at once.
+    pub(crate) per_second: u64,
+    /// Providers of one tenant that send what comes in any order; one more sends what has one.
+    pub(crate) free: usize,
+    /// A body has at least so many bytes.
+    pub(crate) bytes: usize,
+}
+
+impl Traffic {
+    /// Of few providers, with small bodies.
+    pub(crate) const fn of(per_second: u64) -> Self {
+        Self { per_second, free: 4, bytes: 0 }
+    }
+
+    /// Between two events of one provider.
+    fn pause(self, providers: usize) -> u64 {
+        1_000_000 * providers as u64 / self.per_second
+    }
+}
+
 /// Providers wait about so long for an answer.
 const PATIENCE: Duration = Duration::from_secs(10);
 const BEFORE_AGAIN: Duration = Duration::from_millis(50);
@@ -32,22 +53,23 @@ pub(crate) struct Load {
 }
 
 impl Load {
-    /// So many events a second of all providers together, at whichever of these processes answers.
-    pub(crate) fn begin(ledger: &Arc<Ledger>, doors: &[Door], apis: &[Process], per_second: u64) -> Self {
+    /// At whichever of these processes answers.
+    pub(crate) fn begin(ledger: &Arc<Ledger>, doors: &[Door], apis: &[Process], traffic: Traffic) -> Self {
         let (stop, mut providers) = (Arc::new(AtomicBool::new(false)), JoinSet::new());
-        let count = doors.len() * (FREE + 1);
-        let pace = Arc::new(AtomicU64::new(1_000_000 * count as u64 / per_second));
+        let Traffic { free, bytes, .. } = traffic;
+        let pace = Arc::new(AtomicU64::new(traffic.pause(doors.len() * (free + 1))));
         for door in doors {
-            for place in 0..=FREE {
+            for place in 0..=free {
                 let provider = Provider {
                     http: reqwest::Client::builder().no_proxy().timeout(PATIENCE).build().unwrap(),
                     ledger: Arc::clone(ledger),
                     door: door.clone(),
                     apis: apis.to_vec(),
                     next_api: place,
+                    bytes,
                 };
                 let (stop, pace) = (Arc::clone(&stop), Arc::clone(&pace));
-                providers.spawn(provider.run(place == FREE, stop, pace));
+                providers.spawn(provider.run(place == free, stop, pace));
             }
         }
         Self { stop, pace, providers }
@@ -55,7 +77,7 @@ impl Load {
 
     /// Sends faster or slower from now on.
     pub(crate) fn pace(&self, per_second: u64) {
-        self.pace.store(1_000_000 * self.providers.len() as u64 / per_second, Ordering::Relaxed);
+        self.pace.store(Traffic::of(per_second).pause(self.providers.len()), Ordering::Relaxed);
     }
 
     /// No new events; what was begun is sent until it is accepted.
@@ -74,6 +96,7 @@ struct Provider {
     door: Door,
     apis: Vec<Process>,
     next_api: usize,
+    bytes: usize,
 }
 
 impl Provider {
@@ -104,7 +127,7 @@ impl Provider {
         let asked = Instant::now();
         let request = self.http.post(format!("http://{address}{}", self.door.path));
         let request = request.header("authorization", &self.door.authorization);
-        let request = request.header("content-type", "application/json").body(body(number, kind));
+        let request = request.header("content-type", "application/json").body(body(number, kind, self.bytes));
         let response = match request.send().await {
             Ok(response) => response,
             Err(error) => {
@@ -130,7 +153,8 @@ impl Provider {
     }
 }
 
-fn body(number: usize, kind: Kind) -> String {
+/// White space makes up for what it lacks.
+fn body(number: usize, kind: Kind, bytes: usize) -> String {
     let body = json!({
         "Id": format!("fault-{number}"),
         "ApplicationId": "d73da14e-a6b9-4bb1-b9df-f3b40ba1ed34",
@@ -138,5 +162,7 @@ fn body(number: usize, kind: Kind) -> String {
         "Payload": { "id": "3fa85f64-5717-4562-b3fc-2c963f66afa6", "status": "Approved" },
         "Type": kind.event_type(),
     });
-    body.to_string()
+    let mut body = body.to_string();
+    body.push_str(&" ".repeat(bytes.saturating_sub(body.len())));
+    body
 }

@@ -10,7 +10,7 @@ use harness::{Database, Relay, json, within};
 
 use crate::checker::{self, Findings};
 use crate::ledger::{Entry, Kind, Ledger};
-use crate::providers::{Door, Load};
+use crate::providers::{Door, Load, Traffic};
 use crate::sink::Sink;
 
 /// Destinations of each tenant: one takes everything, one some of it, one wants an order.
@@ -89,8 +89,12 @@ impl Stage {
 
     /// Providers send so many events a second from now on.
     pub(crate) async fn load(&mut self, per_second: u64) {
-        self.load = Some(Load::begin(&self.ledger, &self.doors, &self.relay.apis, per_second));
+        self.begin_load(Traffic::of(per_second));
         self.accepts(RUNS).await;
+    }
+
+    pub(crate) fn begin_load(&mut self, traffic: Traffic) {
+        self.load = Some(Load::begin(&self.ledger, &self.doors, &self.relay.apis, traffic));
     }
 
     pub(crate) fn pace(&self, per_second: u64) {

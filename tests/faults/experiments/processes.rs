@@ -8,6 +8,8 @@ use tokio::net::TcpStream;
 
 use crate::checker::Findings;
 use crate::experiment::Context;
+use crate::memory::Limit;
+use crate::providers::Traffic;
 use crate::stage::{LEASE_AND_MORE, RATE, Stage, plan};
 
 /// One of two: providers go to the other meanwhile.
@@ -122,6 +124,36 @@ pub(super) async fn rolling_restart(context: Context) -> Result<Findings, String
         }
     }
     stage.settle().await
+}
+
+/// More bodies of 1 MiB than there is room for, while destinations take their time, and as much memory as
+/// `packaging/kubernetes` gives: what does not fit is refused, and nobody is killed for its memory.
+pub(super) async fn little_memory(context: Context) -> Result<Findings, String> {
+    let mut stage = Stage::set(plan(context.kind).await).await;
+    let limits: Vec<Limit> = if stage.relay.is_one_process() {
+        vec![Limit::on(stage.relay.apis[0].pid(), "hookyard", 1_024)]
+    } else {
+        let (api, worker) = (stage.relay.apis[0].pid(), stage.relay.workers[0].pid());
+        vec![Limit::on(api, "hookyard-api", 768), Limit::on(worker, "hookyard-worker", 512)]
+    };
+    stage.count_fault();
+    stage.sink.think(Duration::from_millis(500));
+    stage.begin_load(Traffic { per_second: RATE * 10, free: 80, bytes: 1 << 20 });
+    let enough = context.rounds(1_000, 100);
+    let had = within(Duration::from_secs(120), "enough to be accepted, and some to be refused", async || {
+        let answers = stage.ledger.answers();
+        let had = limits.iter().map(Limit::check).collect::<Result<Vec<_>, _>>();
+        (had.is_err() || answers.accepted >= enough && answers.refused >= enough).then_some(had)
+    })
+    .await?;
+    println!("{}", had.join(", "));
+    stage.sink.think(Duration::ZERO);
+    stage.recovers().await;
+    let findings = stage.settle().await?;
+    for limit in &limits {
+        limit.check()?;
+    }
+    Ok(findings)
 }
 
 /// Idle clients take every descriptor; when they go, all is well again, and none of it costs the processor anything.
