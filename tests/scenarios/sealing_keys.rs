@@ -207,6 +207,8 @@ async fn a_damaged_secret_stops_its_own_destination_alone(database: Database) {
     let auth = json!({ "auth": { "kind": "bearer", "token": "another" } });
     hurt.tenant.patch(&hurt.destination.path(), auth).await.is(200);
 
+    let signing = json!({ "signing": { "v1a": true } });
+    hurt.tenant.patch(&hurt.destination.path(), signing).await.problem_about(409, &["/secrets"]);
     let path = format!("{}/secrets", hurt.destination.path());
     let rotated = hurt.tenant.post(&path, json!({ "overlap_s": 0 })).await.json(200);
     relay.pass_time_until("it to arrive", async || (ill.count() > 0).then_some(())).await;

@@ -8,6 +8,7 @@ use poem_openapi::types::MaybeUndefined;
 use relay::egress::{ClientTls, TlsError, Url};
 use relay::header::{CustomName, Template};
 use relay::id::DestinationId;
+use relay::keyring::OpenError;
 use relay::secret::equal;
 use secrecy::ExposeSecret;
 
@@ -206,7 +207,7 @@ impl DestinationSettings {
         if let Some(signing) = told(self.signing) {
             let before = std::mem::replace(&mut settings.signing, signing.map(Into::into).unwrap_or_default());
             if before.v1a != settings.signing.v1a {
-                let mut signers = Signers::open(&app.keyring, row)?;
+                let mut signers = Signers::open(&app.keyring, row).map_err(unreadable)?;
                 signers.set_v1a(settings.signing.v1a);
                 row.signing_secrets = signers.sealed(&app.keyring, owner);
             }
@@ -234,6 +235,16 @@ impl DestinationSettings {
         set_or(&mut settings.operational, self.operational, false);
         row.settings = destination::settings_column(&settings);
         Ok(())
+    }
+}
+
+/// Another process may have the key that is not here; what is damaged stays so until somebody replaces it.
+fn unreadable(error: OpenError) -> Error {
+    match error {
+        OpenError::UnknownKey(_) => error.into(),
+        OpenError::Malformed | OpenError::Tampered => Error::Conflict(
+            "The destination's secrets are damaged. Replace them first: POST to its /secrets.".to_owned(),
+        ),
     }
 }
 
