@@ -18,6 +18,8 @@ struct Inner {
     base: AtomicI64,
     /// What the harness adds to all times, in milliseconds. Always 0 in production.
     offset: AtomicI64,
+    #[cfg(feature = "test-support")]
+    harness: Option<Harness>,
 }
 
 /// Never reached: a row due then is parked.
@@ -33,17 +35,25 @@ impl Clock {
     /// Starts from the machine's wall clock; [`Clock::follow`] corrects it.
     #[must_use]
     pub fn start() -> Self {
-        let clock = Self(Arc::new(Inner { base: AtomicI64::new(0), offset: AtomicI64::new(0) }));
-        clock.follow(wall(), boot_time());
         #[cfg(feature = "test-support")]
-        clock.follow_the_harness();
+        let harness = Harness::find();
+        let clock = Self(Arc::new(Inner {
+            base: AtomicI64::new(0),
+            #[cfg(feature = "test-support")]
+            offset: AtomicI64::new(harness.as_ref().and_then(Harness::read).unwrap_or(0)),
+            #[cfg(not(feature = "test-support"))]
+            offset: AtomicI64::new(0),
+            #[cfg(feature = "test-support")]
+            harness,
+        }));
+        clock.follow(wall(), boot_time());
         clock
     }
 
     /// The present in milliseconds since 1970.
     #[must_use]
     pub fn now(&self) -> i64 {
-        millis(boot_time()) + self.0.base.load(Ordering::Relaxed) + self.0.offset.load(Ordering::Relaxed)
+        millis(boot_time()) + self.0.base.load(Ordering::Relaxed) + self.offset()
     }
 
     /// Time since the machine started, counting sleep and suspension: what leases are measured by.
@@ -55,6 +65,10 @@ impl Clock {
     /// What the harness adds to the database's clock, for the statements that read it themselves. 0 in production.
     #[must_use]
     pub fn offset(&self) -> i64 {
+        #[cfg(feature = "test-support")]
+        if let Some(harness) = &self.0.harness {
+            harness.look(&self.0.offset);
+        }
         self.0.offset.load(Ordering::Relaxed)
     }
 
@@ -68,25 +82,45 @@ impl Clock {
     pub(crate) fn advance(&self, by: Duration) {
         self.0.offset.fetch_add(millis(by), Ordering::Relaxed);
     }
+}
 
-    /// Every process of a test reads the same file, so they move together.
-    #[cfg(feature = "test-support")]
-    fn follow_the_harness(&self) {
+/// What lets time pass in tests: a file that every process of a test reads, so that they move together. It is looked at by
+/// whoever asks for the time, so that a process that was frozen knows how late it is before it does anything.
+#[cfg(feature = "test-support")]
+#[derive(Debug)]
+struct Harness {
+    file: String,
+    /// When it was last read, by the machine's boot-time clock, in microseconds.
+    read_at: AtomicI64,
+}
+
+#[cfg(feature = "test-support")]
+impl Harness {
+    /// Often enough for every test.
+    const AGAIN_US: i64 = 1_000;
+
+    fn find() -> Option<Self> {
         #[expect(clippy::disallowed_methods, reason = "a variable of the harness, not a setting")]
-        let Ok(file) = std::env::var("HOOKYARD_TEST_CLOCK") else { return };
-        let inner = Arc::downgrade(&self.0);
-        let read = move |inner: &Inner| {
-            if let Some(offset) = std::fs::read_to_string(&file).ok().and_then(|text| text.trim().parse().ok()) {
-                inner.offset.store(offset, Ordering::Relaxed);
-            }
-        };
-        read(&self.0);
-        std::thread::spawn(move || {
-            while let Some(inner) = inner.upgrade() {
-                read(&inner);
-                std::thread::sleep(Duration::from_millis(2));
-            }
-        });
+        let file = std::env::var("HOOKYARD_TEST_CLOCK").ok()?;
+        Some(Self { file, read_at: AtomicI64::new(i64::MIN) })
+    }
+
+    /// Brings what it adds to all times up to date, if it is time to look. It only grows.
+    fn look(&self, offset: &AtomicI64) {
+        let now = i64::try_from(boot_time().as_micros()).expect("a time since the machine started fits");
+        if now < self.read_at.load(Ordering::Acquire).saturating_add(Self::AGAIN_US) {
+            return;
+        }
+        if let Some(read) = self.read() {
+            offset.fetch_max(read, Ordering::Relaxed);
+        }
+        // Last, so that nobody takes for new what is still old.
+        self.read_at.fetch_max(now, Ordering::Release);
+    }
+
+    /// Nothing where there is no descriptor to read it by.
+    fn read(&self) -> Option<i64> {
+        std::fs::read_to_string(&self.file).ok()?.trim().parse().ok()
     }
 }
 

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, SystemTime};
 
-/// Real time plus an offset that only grows; the processes read it again every 2 ms.
+/// Real time plus an offset that only grows; the processes read it whenever they ask for the time, each millisecond at most.
 #[derive(Debug)]
 pub struct Clock {
     file: PathBuf,
