@@ -46,6 +46,9 @@ struct Arguments {
     /// Api and worker are one process on PostgreSQL, too.
     #[arg(long)]
     together: bool,
+    /// Payloads are stored sealed.
+    #[arg(long)]
+    sealed: bool,
     /// Says which statements took most of PostgreSQL's time.
     #[arg(long)]
     statements: bool,
@@ -94,7 +97,7 @@ async fn measure(arguments: &Arguments) {
     let scale = workload::Scale {
         runs: arguments.runs,
         during: std::time::Duration::from_secs(arguments.seconds),
-        together: arguments.together,
+        how: relay::How { together: arguments.together, sealed: arguments.sealed },
         statements: arguments.statements,
     };
     let mut lines = Vec::new();

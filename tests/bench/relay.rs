@@ -78,6 +78,15 @@ pub(crate) struct Processes {
     pub(crate) workers: usize,
 }
 
+/// What they are told.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct How {
+    /// Api and worker are one process on PostgreSQL, too.
+    pub(crate) together: bool,
+    /// Payloads are stored sealed.
+    pub(crate) sealed: bool,
+}
+
 pub(crate) const ONE_OF_EACH: Processes = Processes { apis: 1, workers: 1 };
 
 /// Something that takes events in and sends them on.
@@ -91,16 +100,16 @@ pub(crate) struct Subject {
 }
 
 impl Subject {
-    /// On PostgreSQL api and worker are one process if they are to be `together`.
     pub(crate) async fn relay(
         storage: Storage,
-        (processes, together): (Processes, bool),
+        (processes, how): (Processes, How),
         customers: &[Customer],
         sink: &Sink,
     ) -> Self {
         let database = storage.create().await;
         let plan = Relay::plan(database.clone()).on_real_time().setting("HOOKYARD_LOG", "warn");
-        let plan = if together { plan.together() } else { plan };
+        let plan = plan.setting("HOOKYARD_SEAL_PAYLOADS", how.sealed.to_string());
+        let plan = if how.together { plan.together() } else { plan };
         let relay = plan.apis(processes.apis).workers(processes.workers).start().await;
         let (mut sources, mut tenants) = (Vec::with_capacity(customers.len()), Vec::with_capacity(customers.len()));
         for customer in customers {

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use relay::keyring::Keyring;
 
 use crate::load::{Choice, Chosen};
-use crate::relay::{Customer, ONE_OF_EACH, Processes, Storage, Subject};
+use crate::relay::{Customer, How, ONE_OF_EACH, Processes, Storage, Subject};
 use crate::report::Line;
 use crate::run::{Bench, Outcome, Pace, Plan, millis};
 use crate::seed;
@@ -48,8 +48,7 @@ pub(crate) enum Workload {
 pub(crate) struct Scale {
     pub(crate) runs: usize,
     pub(crate) during: Duration,
-    /// Api and worker are one process on PostgreSQL, too.
-    pub(crate) together: bool,
+    pub(crate) how: How,
     /// Also say which statements took most of PostgreSQL's time.
     pub(crate) statements: bool,
 }
@@ -112,7 +111,7 @@ impl Measuring {
     }
 
     async fn start(&self, bench: &Bench, processes: Processes, customers: &[Customer]) -> Subject {
-        Subject::relay(self.storage, (processes, self.scale.together), customers, &bench.sink).await
+        Subject::relay(self.storage, (processes, self.scale.how), customers, &bench.sink).await
     }
 
     async fn end(&self, subject: Subject) {
@@ -351,7 +350,13 @@ impl Measuring {
                 let bench = Bench::open().await;
                 let customers = vec![Customer::well(1); TENANTS];
                 let processes = Processes { apis: count, workers: count };
-                let subject = Subject::relay(self.storage, (processes, false), &customers, &bench.sink).await;
+                let subject = Subject::relay(
+                    self.storage,
+                    (processes, How { together: false, ..self.scale.how }),
+                    &customers,
+                    &bench.sink,
+                )
+                .await;
                 let outcome = bench.run(&subject, &self.closed(TENANTS * count)).await;
                 self.end(subject).await;
                 rates.push(self.note(&format!("{count} api, {count} worker"), "relay", outcome));
