@@ -112,8 +112,11 @@ impl Relay {
         migrate(url).await?;
         let db = Database::open(url).await.map_err(unusable)?;
         migration::check(&db.write).await?;
+        if settings.retention.seal_payloads {
+            migration::raise_floor(&db.write, migration::SEALED_PAYLOADS).await?;
+        }
         let keyring = keyring(settings.master_keys.as_ref(), key_file, sealing::is_any(&db.read).await?)?;
-        let opened = start::open(db.clone(), keyring).await?;
+        let opened = start::open(db.clone(), keyring, settings.retention.seal_payloads).await?;
         let new_operator_key = operator_key::ensure(&opened, settings.http.operator_key.is_some()).await?;
         let wake = Wake::default();
         let (tracer, exporting) = Tracer::start(&settings.trace, "hookyard")?;
@@ -123,6 +126,7 @@ impl Relay {
             db,
             configuration: Arc::clone(&opened.configuration),
             keyring: Arc::clone(&opened.keyring),
+            payload_keys: opened.payload_keys.clone(),
             egress: api.egress(),
             clock: opened.clock.clone(),
             // On PostgreSQL the worker hears of other processes' commits through the database.

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use entity::Database;
 use entity::configuration::Configuration;
+use entity::payload_key::PayloadKeys;
 use entity::wake::Wake;
 use relay::clock::Clock;
 use relay::egress::Guard;
@@ -27,6 +28,8 @@ pub struct App {
     pub configuration: Arc<Configuration>,
     /// Seals and opens secrets at rest.
     pub keyring: Arc<Keyring>,
+    /// Seal and open what is kept of events.
+    pub payload_keys: PayloadKeys,
     /// Says which destinations may be reached.
     pub guard: Arc<Guard>,
     /// Checks what providers and people present.

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use entity::DbErr;
 use entity::database::is_away;
+use entity::payload_key::KeyError;
 use poem::error::ResponseError;
 use poem::http::StatusCode;
 use relay::keyring::OpenError;
@@ -106,6 +107,17 @@ impl Error {
 impl From<DbErr> for Error {
     fn from(error: DbErr) -> Self {
         if is_away(&error) { Self::Unavailable(error.into()) } else { Self::Fault(error.into()) }
+    }
+}
+
+impl From<KeyError> for Error {
+    fn from(error: KeyError) -> Self {
+        match error {
+            KeyError::Database(error) => error.into(),
+            // Another process may have what opens it.
+            KeyError::Key(_) | KeyError::Gone => Self::Unavailable(error.into()),
+            KeyError::Payload(..) => Self::Fault(error.into()),
+        }
     }
 }
 

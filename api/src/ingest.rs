@@ -249,7 +249,8 @@ impl Ingest {
         let remote_address = address::of(request).map(|address| address.to_string());
         let event = event::of(source, &rules, inbound, body, self.app.clock.now());
         let own = event.id;
-        let known_as = self.flusher.store(NewEvent { remote_address, ..event }).await?;
+        let key = self.app.payload_keys.sealing(event.tenant_id).await.map_err(Refusal::unsealed)?;
+        let known_as = self.flusher.store(NewEvent { remote_address, ..event }.sealed(key.as_deref())).await?;
         Ok(Taken::Event(Stored { own, known_as }))
     }
 }

@@ -83,6 +83,7 @@ impl Api {
             db: opened.db.clone(),
             configuration: Arc::clone(&opened.configuration),
             keyring: Arc::clone(&opened.keyring),
+            payload_keys: opened.payload_keys.clone(),
             guard: Arc::new(Guard::new(egress, own.into_iter().collect())),
             passwords: Arc::new(Verifier::new()),
             tokens: Tokens::new(),

@@ -31,8 +31,11 @@ async fn run(settings: Settings) -> Result<(), Box<dyn std::error::Error + Send 
         .await
         .map_err(|error| process::bad_setting("HOOKYARD_DATABASE_URL", error))?;
     migration::check(&db.write).await?;
+    if settings.retention.seal_payloads {
+        migration::raise_floor(&db.write, migration::SEALED_PAYLOADS).await?;
+    }
     let (tracer, exporting) = Tracer::start(&settings.trace, "hookyard-api")?;
-    let opened = start::open(db, keyring).await?;
+    let opened = start::open(db, keyring, settings.retention.seal_payloads).await?;
     let wake = Wake::default();
     let api = Api::bind(&settings.http, &settings.egress, &opened, (retention, wake.clone(), tracer)).await?;
     let ops = TcpListener::bind(settings.ops_listen)

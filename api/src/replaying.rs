@@ -135,7 +135,7 @@ async fn step(app: &App, row: replay::Model) -> Result<bool, Error> {
     }
     let is_counted = row.stage()? == Stage::Counting;
     let limit = if is_counted { COUNTED_PART } else { size(&row) };
-    let part = part::read(&app.db, &row, limit, !is_counted).await?;
+    let part = part::read(&app.db, &row, limit, (!is_counted).then_some(&app.payload_keys)).await?;
     let next = if is_counted { counted(&row, &part, now) } else { row.clone() };
     write(app, &row, next, Some(part).filter(|_| !is_counted)).await
 }

@@ -4,6 +4,8 @@ use relay::id::{DeliveryId, TenantId};
 use sea_orm::entity::prelude::*;
 use sea_orm::{QueryOrder, QuerySelect};
 
+use crate::payload_key::{KeyError, Owner, PayloadKeys};
+
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "attempt")]
 pub struct Model {
@@ -22,9 +24,9 @@ pub struct Model {
     /// What went wrong, for people.
     pub error: Option<String>,
     pub remote_address: Option<String>,
-    /// A JSON array of `[name, value]`, values as Latin-1.
+    /// A JSON array of `[name, value]`, values as Latin-1; or `sealed`.
     pub response_headers: Option<String>,
-    /// The first 16 KiB.
+    /// The first 16 KiB; or headers and body, sealed.
     pub response_body: Option<Vec<u8>>,
 }
 
@@ -37,14 +39,42 @@ impl ActiveModelBehavior for ActiveModel {}
 const MOST: u64 = 100;
 
 /// The attempts of a tenant's delivery that have a row of their own, oldest first: the failed ones.
-pub async fn of(db: &impl ConnectionTrait, tenant: TenantId, delivery: DeliveryId) -> Result<Vec<Model>, DbErr> {
-    Entity::find()
+/// An answer that cannot be opened is left out.
+pub async fn of(
+    db: &impl ConnectionTrait,
+    keys: &PayloadKeys,
+    tenant: TenantId,
+    delivery: DeliveryId,
+) -> Result<Vec<Model>, DbErr> {
+    let rows = Entity::find()
         .filter(Column::TenantId.eq(tenant.uuid()))
         .filter(Column::DeliveryId.eq(delivery.uuid()))
         .order_by_asc(Column::Number)
         .limit(MOST)
         .all(db)
-        .await
+        .await?;
+    let mut opened = Vec::with_capacity(rows.len());
+    for row in rows {
+        opened.push(row.opened(keys).await?);
+    }
+    Ok(opened)
+}
+
+impl Model {
+    async fn opened(self, keys: &PayloadKeys) -> Result<Self, DbErr> {
+        let (Some(headers), Some(body)) = (&self.response_headers, &self.response_body) else { return Ok(self) };
+        let of = Owner::Answer(self.tenant_id.into(), self.delivery_id.into(), self.number);
+        let answer = match keys.open(of, headers.clone(), body.clone().into()).await {
+            Ok((headers, body)) => Some((headers, body.into())),
+            Err(KeyError::Database(error)) => return Err(error),
+            Err(error) => {
+                tracing::error!(error = &error as &dyn std::error::Error, "an answer is left out");
+                None
+            }
+        };
+        let (response_headers, response_body) = answer.unzip();
+        Ok(Self { response_headers, response_body, ..self })
+    }
 }
 
 /// What one attempt came to.

@@ -21,7 +21,7 @@ const SETTLED_MS: i64 = 10_000;
 const LAST_MS: i64 = (1 << 48) - 1;
 
 /// The smaller tables that hold a tenant's rows, apart from those that are erased with something else.
-const TABLES: [&str; 14] = [
+const TABLES: [&str; 15] = [
     "subscription",
     "health",
     "replay",
@@ -36,6 +36,8 @@ const TABLES: [&str; 14] = [
     "command",
     "notice",
     "stat",
+    // Destroyed already, but made anew by what was accepted at that moment.
+    "payload_key",
 ];
 
 /// Goes on with every tenant that is being erased. Whether there is more to do at once.

@@ -2,12 +2,14 @@
 //! Every statement checks owner and epoch, and holds the shard's row against a takeover until it has committed (rule K).
 
 use relay::id::{DeliveryId, TenantId};
+use relay::keyring::DataKey;
 use sea_orm::DbErr;
 use uuid::Uuid;
 
 use crate::Database;
 use crate::attempt::Outcome;
 use crate::delivery::State;
+use crate::payload_key::{Owner, SEALED};
 
 mod postgres;
 mod sqlite;
@@ -40,6 +42,31 @@ pub struct AttemptLog {
     /// Whether it has a row of its own: each that failed, and a success where its answer is to be kept. Any other success
     /// is told from its delivery.
     pub keep: bool,
+}
+
+impl AttemptLog {
+    /// The same, with the answer sealed, if there is one, and a key: see
+    /// [`PayloadKeys::sealing`](crate::payload_key::PayloadKeys::sealing).
+    #[must_use]
+    pub fn sealed(self, key: Option<&DataKey>, (tenant, delivery): (TenantId, DeliveryId)) -> Self {
+        let (Some(key), true) = (key, self.has_answer()) else { return self };
+        let of = Owner::Answer(tenant, delivery, self.number);
+        let (headers, body) = (self.response_headers.as_deref(), self.response_body.as_deref());
+        let sealed = of.seal(key, headers.unwrap_or_default(), body.unwrap_or_default());
+        Self { response_headers: Some(SEALED.to_owned()), response_body: Some(sealed), ..self }
+    }
+
+    /// Whether something of what was answered is kept.
+    #[must_use]
+    pub const fn has_answer(&self) -> bool {
+        self.response_headers.is_some() || self.response_body.is_some()
+    }
+
+    /// The same, without it.
+    #[must_use]
+    pub fn without_answer(self) -> Self {
+        Self { response_headers: None, response_body: None, ..self }
+    }
 }
 
 /// What is written about one row.

@@ -39,7 +39,7 @@ const FAILURES: &str = "hookyard_housekeeping_failures_total";
 
 /// Runs until `stop`.
 pub async fn run(opened: Opened, retention: Retention, stop: CancellationToken) {
-    let Opened { db, clock, keyring, configuration } = opened;
+    let Opened { db, clock, keyring, configuration, .. } = opened;
     let off = begin_counting();
     told(compare_clocks(&db, &clock, &off).await, "the clock was not compared");
     tokio::spawn(vital(forget(db.clone(), clock.clone(), retention, stop.clone())));

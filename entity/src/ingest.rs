@@ -4,10 +4,12 @@
 use bytes::Bytes;
 use relay::clock::Clock;
 use relay::id::{DeliveryId, DestinationId, EventId, SourceId, SubscriptionId, TenantId};
+use relay::keyring::DataKey;
 use sea_orm::{ConnectionTrait, DbErr, Statement};
 
 use crate::dedupe::Key;
 use crate::delivery::{Trigger, shard_of};
+use crate::payload_key::{Owner, SEALED};
 use crate::pending::Due;
 use crate::{Database, partition};
 
@@ -44,6 +46,8 @@ pub struct NewEvent {
     /// A JSON array of `[name, value]`, values as Latin-1.
     pub headers: String,
     pub body: Bytes,
+    /// Headers and body as they are stored instead, where they are sealed: see [`NewEvent::sealed`].
+    pub sealed: Option<Bytes>,
     /// None where the source has no external ids, or this request had none.
     pub dedupe: Option<Key>,
     /// One for each subscription that matched.
@@ -135,7 +139,21 @@ impl NewEvent {
             dedupe: None,
             deliveries: Vec::new(),
             body: body.to_string().into(),
+            sealed: None,
         }
+    }
+
+    /// The same, to be stored sealed, if there is a key: see
+    /// [`PayloadKeys::sealing`](crate::payload_key::PayloadKeys::sealing).
+    #[must_use]
+    pub fn sealed(self, key: Option<&DataKey>) -> Self {
+        let of = Owner::Event(self.tenant_id, self.id);
+        Self { sealed: key.map(|key| of.seal(key, &self.headers, &self.body).into()), ..self }
+    }
+
+    /// The columns of its payload.
+    fn payload(&self) -> (&str, &[u8]) {
+        self.sealed.as_ref().map_or((&self.headers, &self.body), |sealed| (SEALED, sealed))
     }
 
     /// A delivery of it as scheduling needs it, at its place in line.
@@ -158,6 +176,12 @@ impl NewEvent {
 
     fn matched(&self) -> i32 {
         i32::try_from(self.deliveries.len()).unwrap_or(i32::MAX)
+    }
+
+    /// Bytes of it that are held in memory until it is stored.
+    #[must_use]
+    pub fn held(&self) -> usize {
+        self.body.len() + self.sealed.as_ref().map_or(0, Bytes::len)
     }
 
     #[must_use]

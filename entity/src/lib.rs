@@ -25,6 +25,7 @@ pub mod operational;
 pub mod own_request;
 pub mod partition;
 pub mod payload;
+pub mod payload_key;
 pub mod pending;
 pub mod rejection;
 pub mod replay;

@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 
+use bytes::Bytes;
 use http::HeaderMap;
 use relay::id::{EventId, TenantId};
 use relay::inbound::Inbound;
@@ -11,6 +12,7 @@ use sea_orm::QuerySelect;
 use sea_orm::entity::prelude::*;
 
 use crate::event;
+use crate::payload_key::{self, KeyError, Owner, PayloadKeys};
 
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "payload")]
@@ -19,8 +21,9 @@ pub struct Model {
     pub tenant_id: Uuid,
     #[sea_orm(primary_key, auto_increment = false)]
     pub event_id: Uuid,
-    /// A JSON array of `[name, value]`, values as Latin-1.
+    /// A JSON array of `[name, value]`, values as Latin-1; or `sealed`.
     pub headers: String,
+    /// As it came; or headers and body, sealed.
     pub body: Vec<u8>,
 }
 
@@ -29,14 +32,41 @@ pub enum Relation {}
 
 impl ActiveModelBehavior for ActiveModel {}
 
-/// The headers of a tenant's event, as the column has them; None once they are forgotten.
-pub async fn headers(db: &impl ConnectionTrait, tenant: TenantId, event: EventId) -> Result<Option<String>, DbErr> {
-    column(db, tenant, event, Column::Headers).await
+/// The headers of a tenant's event, as JSON; None once they are forgotten.
+pub async fn headers(
+    db: &impl ConnectionTrait,
+    keys: &PayloadKeys,
+    tenant: TenantId,
+    event: EventId,
+) -> Result<Option<String>, KeyError> {
+    match column::<String>(db, tenant, event, Column::Headers).await? {
+        Some(sealed) if sealed == payload_key::SEALED => {
+            Ok(find(db, keys, tenant, event).await?.map(|(headers, _)| headers))
+        }
+        plain => Ok(plain),
+    }
 }
 
 /// The raw body of a tenant's event; None once it is forgotten.
-pub async fn body(db: &impl ConnectionTrait, tenant: TenantId, event: EventId) -> Result<Option<Vec<u8>>, DbErr> {
-    column(db, tenant, event, Column::Body).await
+pub async fn body(
+    db: &impl ConnectionTrait,
+    keys: &PayloadKeys,
+    tenant: TenantId,
+    event: EventId,
+) -> Result<Option<Bytes>, KeyError> {
+    Ok(find(db, keys, tenant, event).await?.map(|(_, body)| body))
+}
+
+async fn find(
+    db: &impl ConnectionTrait,
+    keys: &PayloadKeys,
+    tenant: TenantId,
+    event: EventId,
+) -> Result<Option<(String, Bytes)>, KeyError> {
+    match Entity::find_by_id((tenant.uuid(), event.uuid())).one(db).await? {
+        Some(row) => keys.open(Owner::Event(tenant, event), row.headers, row.body.into()).await.map(Some),
+        None => Ok(None),
+    }
 }
 
 /// Whether there is still something to send.
@@ -58,12 +88,16 @@ pub async fn erase(db: &impl ConnectionTrait, tenant: TenantId, event: EventId) 
 }
 
 /// The line that an event stands in at a destination with this order, read from what was kept of it.
-pub async fn line(db: &impl ConnectionTrait, event: &event::Model, order: &Order) -> Result<Option<i32>, DbErr> {
-    let (mut headers, mut kept) = (HeaderMap::new(), Vec::new());
+pub async fn line(
+    db: &impl ConnectionTrait,
+    keys: &PayloadKeys,
+    event: &event::Model,
+    order: &Order,
+) -> Result<Option<i32>, KeyError> {
+    let (mut headers, mut kept) = (HeaderMap::new(), Bytes::new());
     if matches!(order, Order::Fifo { key: Some(_) }) {
-        let (tenant, id) = (event.tenant_id.into(), event.id());
-        headers = Headers::read(&self::headers(db, tenant, id).await?.unwrap_or_default()).map();
-        kept = body(db, tenant, id).await?.unwrap_or_default();
+        let (text, body) = find(db, keys, event.tenant_id.into(), event.id()).await?.unwrap_or_default();
+        (headers, kept) = (Headers::read(&text).map(), body);
     }
     let query = event.query.as_deref();
     Ok(order.line(&Inbound { method: &event.method, headers: &headers, path: &event.path, query, body: &kept }))

@@ -9,6 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::configuration::Configuration;
 use crate::housekeeping::CLOCK_TOLERANCE_MS;
+use crate::payload_key::PayloadKeys;
 use crate::sealing::{self, KeysError};
 use crate::{Database, DbErr, partition};
 
@@ -29,6 +30,7 @@ pub struct Opened {
     pub db: Database,
     pub clock: Clock,
     pub keyring: Arc<Keyring>,
+    pub payload_keys: PayloadKeys,
     pub configuration: Arc<Configuration>,
 }
 
@@ -69,8 +71,8 @@ impl Opened {
     }
 }
 
-/// Checks clock and keys, and makes days ahead. The schema must be up to date.
-pub async fn open(db: Database, keyring: Keyring) -> Result<Opened, StartError> {
+/// Checks clock and keys, and makes days ahead. The schema must be up to date. `seals`: whether payloads are stored sealed.
+pub async fn open(db: Database, keyring: Keyring, seals: bool) -> Result<Opened, StartError> {
     let clock = Clock::start();
     let off = db.set_clock(&clock).await?;
     if off.abs() > CLOCK_TOLERANCE_MS {
@@ -79,5 +81,7 @@ pub async fn open(db: Database, keyring: Keyring) -> Result<Opened, StartError> 
     sealing::check(&db, &clock, &keyring).await?;
     partition::ensure(&db, &clock).await?;
     let configuration = Configuration::open(db.clone(), clock.clone()).await?;
-    Ok(Opened { db, clock, keyring: Arc::new(keyring), configuration })
+    let keyring = Arc::new(keyring);
+    let payload_keys = PayloadKeys::new(db.clone(), Arc::clone(&keyring), seals);
+    Ok(Opened { db, clock, keyring, payload_keys, configuration })
 }

@@ -8,6 +8,8 @@ use sea_orm::entity::prelude::*;
 use sea_orm::{ExprTrait, IntoActiveModel, QueryOrder, QuerySelect};
 use serde::{Deserialize, Serialize};
 
+use crate::payload_key;
+
 mod figures;
 mod limits;
 
@@ -167,9 +169,11 @@ pub(crate) async fn erasing_among(
     Ok(ids.into_tuple::<Uuid>().all(db).await?.into_iter().map(Into::into).collect())
 }
 
-/// From now on nothing of it is accepted, sent or shown, and then all that it had is erased. To be recorded as
+/// From now on nothing of it is accepted, sent or shown, nothing that is sealed of it can be opened, and then all that it had
+/// is erased. To be recorded as
 /// [`Changed::Tenant`](crate::change::Changed::Tenant).
 pub async fn freeze(txn: &impl ConnectionTrait, row: Model, now: i64) -> Result<Model, DbErr> {
+    payload_key::destroy(txn, row.id()).await?;
     save(txn, Model { erasing_since: Some(now), version: row.version + 1, ..row }).await
 }
 

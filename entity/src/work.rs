@@ -12,6 +12,7 @@ use uuid::Uuid;
 
 use crate::Database;
 use crate::ingest::NewEvent;
+use crate::payload_key::{KeyError, Owner, PayloadKeys, SEALED};
 use crate::source::built_in;
 
 /// Relays beyond which an event is taken for one that runs in a circle.
@@ -74,6 +75,12 @@ impl Work {
         filter.check(&Subject { body: &self.body, headers: &headers, query, attributes })
     }
 
+    async fn opened(self, keys: &PayloadKeys, of: Owner) -> Result<Self, KeyError> {
+        let (headers, body) = keys.open(of, self.headers, self.body).await?;
+        Ok(Self { headers, body, ..self })
+    }
+
+    /// As its row has it.
     fn read(row: &QueryResult) -> Result<(EventId, Self), DbErr> {
         let work = Self {
             source_id: row.try_get_by_index::<Option<Uuid>>(1)?.map(Into::into),
@@ -104,14 +111,37 @@ const COLUMNS: &str =
     "e.id, e.source_id, e.event_type, e.derived_type, e.external_id, e.request_id, e.query, e.attributes,
     e.test, e.hops, y.headers, y.body";
 
-/// The events of these deliveries; one whose payload has expired is missing. PostgreSQL looks each of them up by itself,
-/// which `LIMIT 1` leaves no doubt about: as a plain join it may take them for so few of the newest that it reads all of
-/// those. The smallest and largest id stand in the statement so that only the days between them are opened.
-pub async fn read(db: &Database, keys: &[(TenantId, EventId)]) -> Result<HashMap<EventId, Work>, DbErr> {
+/// The events of these deliveries; one whose payload has expired is missing. What cannot be opened keeps no other from being
+/// read.
+pub async fn read(
+    db: &Database,
+    payload_keys: &PayloadKeys,
+    events: &[(TenantId, EventId)],
+) -> Result<HashMap<EventId, Result<Work, KeyError>>, DbErr> {
+    let tenants: HashMap<EventId, TenantId> = events.iter().map(|(tenant, event)| (*event, *tenant)).collect();
+    let rows = rows(db, events).await?;
+    let sealed = rows.iter().filter(|(_, work)| work.headers == SEALED);
+    payload_keys.prepare(sealed.filter_map(|(event, _)| tenants.get(event).copied())).await?;
+    let mut works = HashMap::with_capacity(events.len());
+    for (event, work) in rows {
+        let Some(tenant) = tenants.get(&event) else { continue };
+        let work = match work.opened(payload_keys, Owner::Event(*tenant, event)).await {
+            Err(KeyError::Database(error)) => return Err(error),
+            work => work,
+        };
+        works.insert(event, work);
+    }
+    Ok(works)
+}
+
+/// PostgreSQL looks each of them up by itself, which `LIMIT 1` leaves no doubt about: as a plain join it may take them for so
+/// few of the newest that it reads all of those. The smallest and largest id stand in the statement so that only the days
+/// between them are opened.
+async fn rows(db: &Database, keys: &[(TenantId, EventId)]) -> Result<Vec<(EventId, Work)>, DbErr> {
     let (Some(lowest), Some(highest)) =
         (keys.iter().map(|(_, event)| event.uuid()).min(), keys.iter().map(|(_, event)| event.uuid()).max())
     else {
-        return Ok(HashMap::new());
+        return Ok(Vec::new());
     };
     if db.is_sqlite() {
         return read_one_by_one(db, keys).await;
@@ -134,12 +164,12 @@ pub async fn read(db: &Database, keys: &[(TenantId, EventId)]) -> Result<HashMap
     rows.iter().map(Work::read).collect()
 }
 
-async fn read_one_by_one(db: &Database, keys: &[(TenantId, EventId)]) -> Result<HashMap<EventId, Work>, DbErr> {
+async fn read_one_by_one(db: &Database, keys: &[(TenantId, EventId)]) -> Result<Vec<(EventId, Work)>, DbErr> {
     let text = format!(
         "SELECT {COLUMNS} FROM event e JOIN payload y ON y.tenant_id = e.tenant_id AND y.event_id = e.id
         WHERE e.tenant_id = $1 AND e.id = $2"
     );
-    let mut found = HashMap::new();
+    let mut found = Vec::with_capacity(keys.len());
     for (tenant, event) in keys {
         let values: [Value; 2] = [tenant.uuid().into(), event.uuid().into()];
         let row = db.steady.query_one_raw(Statement::from_sql_and_values(DbBackend::Sqlite, &text, values)).await?;

@@ -18,10 +18,11 @@ mod m20261128_000013_days;
 mod m20261128_000014_schema_floor;
 mod m20261128_000015_statistics;
 mod m20261128_000016_sources;
+mod m20261129_000017_payload_keys;
 mod schema;
 mod up;
 
-pub use schema::{Schema, Unfit, check};
+pub use schema::{SEALED_PAYLOADS, Schema, Unfit, check, raise_floor};
 pub use up::{Step, UpError, up};
 
 /// Every migration, oldest first.
@@ -46,6 +47,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261128_000014_schema_floor::Migration),
             Box::new(m20261128_000015_statistics::Migration),
             Box::new(m20261128_000016_sources::Migration),
+            Box::new(m20261129_000017_payload_keys::Migration),
         ]
     }
 }

@@ -50,6 +50,16 @@ pub async fn check(db: &sea_orm_migration::sea_orm::DatabaseConnection) -> Resul
     Ok(())
 }
 
+/// Since which migration programs can open payloads that are sealed.
+pub const SEALED_PAYLOADS: &str = "m20261129_000017_payload_keys";
+
+/// From now on only programs that know this migration start on the database.
+pub async fn raise_floor(db: &sea_orm_migration::sea_orm::DatabaseConnection, to: &'static str) -> Result<(), DbErr> {
+    let raise = "UPDATE schema_floor SET migration = $1 WHERE migration < $1";
+    let raise = Statement::from_sql_and_values(db.get_database_backend(), raise, [to.into()]);
+    db.execute_raw(raise).await.map(drop)
+}
+
 impl Schema {
     /// That of a database in which nothing is.
     #[must_use]

@@ -12,6 +12,10 @@ use secrecy::{ExposeSecret, SecretSlice, SecretString};
 
 use crate::secret::random_bytes;
 
+mod data_key;
+
+pub use data_key::DataKey;
+
 /// The operator's sealing keys. The first seals; all open, so that a new key can be put in front of the old one.
 pub struct Keyring(Vec<(String, XChaCha20Poly1305)>);
 

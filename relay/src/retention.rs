@@ -1,4 +1,4 @@
-//! How long what came is kept.
+//! How long what came is kept, and how.
 
 use std::str::FromStr;
 
@@ -17,11 +17,25 @@ pub struct RetentionSettings {
         default_value = "90d"
     )]
     metadata: Days,
+
+    /// Headers and bodies are stored sealed, each tenant's with a key of its own that goes when the tenant is deleted. What was
+    /// stored before stays as it is
+    #[arg(
+        long,
+        env = "HOOKYARD_SEAL_PAYLOADS",
+        value_name = "BOOL",
+        value_parser = clap::builder::BoolishValueParser::new(),
+        action = clap::ArgAction::Set,
+        num_args = 0..=1,
+        default_value = "false",
+        default_missing_value = "true"
+    )]
+    pub seal_payloads: bool,
 }
 
 impl Default for RetentionSettings {
     fn default() -> Self {
-        Self { payload: Days(30), metadata: Days(90) }
+        Self { payload: Days(30), metadata: Days(90), seal_payloads: false }
     }
 }
 
@@ -91,7 +105,7 @@ impl RetentionSettings {
     /// # Errors
     /// When events would be forgotten before their bodies.
     pub fn checked(&self) -> Result<Retention, Contradiction> {
-        let Self { payload: Days(payload), metadata: Days(metadata) } = *self;
+        let Self { payload: Days(payload), metadata: Days(metadata), .. } = *self;
         if metadata < payload {
             return Err(Contradiction { payload, metadata });
         }

@@ -64,6 +64,7 @@ mod replays;
 mod request_id;
 mod retention;
 mod retries;
+mod sealed_payloads;
 mod sealing_keys;
 mod search;
 mod settings;

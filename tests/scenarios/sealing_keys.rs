@@ -2,7 +2,7 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use harness::answer::{items, text};
+use harness::answer::{Answer, items, text};
 use harness::metrics::Metrics;
 use harness::ondato::APPROVED;
 use harness::program::{Program, words};
@@ -25,12 +25,17 @@ fn key(id: &str, byte: u8) -> String {
 }
 
 async fn first(database: &Database, given: &[&str]) -> Relay {
-    Relay::plan(database.clone()).setting("HOOKYARD_MASTER_KEYS", given.join(",")).start().await
+    plan(database, given).start().await
 }
 
 /// On the same database, from this time on.
 async fn then(database: &Database, given: &[&str], at_ms: i64) -> Relay {
-    Relay::plan(database.clone()).setting("HOOKYARD_MASTER_KEYS", given.join(",")).at(at_ms).start().await
+    plan(database, given).at(at_ms).start().await
+}
+
+fn plan(database: &Database, given: &[&str]) -> harness::relay::Plan {
+    let plan = Relay::plan(database.clone()).setting("HOOKYARD_MASTER_KEYS", given.join(","));
+    plan.setting("HOOKYARD_SEAL_PAYLOADS", "true")
 }
 
 /// Ends every process as an operator would.
@@ -60,6 +65,7 @@ async fn sealed_with(database: &Database, id: &str) -> i64 {
         ("destination", "signing_secrets"),
         ("destination", "tls_key"),
         ("idempotency", "answer"),
+        ("payload_key", "sealed"),
         ("sealing_key", "canary"),
     ];
     let mut count = 0;
@@ -90,6 +96,8 @@ async fn keys_are_changed_without_losing_a_secret(database: Database) {
     let subscription = json!({ "destination_id": made["id"], "event_types": ["*"] });
     let _ = tenant.post("/subscriptions", subscription).await.json(201);
     let url = tenant.get(&format!("/sources/{}", source.id)).await.json(200)["url"].clone();
+    let earlier = post(&source).await.event_id();
+    tenant.settled(&earlier).await;
 
     // The new key comes behind the old one, then before it.
     let at = ended(relay).await;
@@ -98,10 +106,10 @@ async fn keys_are_changed_without_losing_a_secret(database: Database) {
     let relay = then(&database, &[&new, &old], at).await;
     relay.clock.advance(SILENT);
     relay.clock_is_followed().await;
-    assert!(sealed_with(&database, "old").await >= 6);
+    assert!(sealed_with(&database, "old").await >= 7);
     let (success, said) = reseal(&relay, &[&new, &old]).await;
-    assert!(success && said.contains("6 secrets sealed anew") && said.contains("`old` is needed no more"), "{said}");
-    assert_eq!((sealed_with(&database, "old").await, sealed_with(&database, "new").await), (0, 7));
+    assert!(success && said.contains("7 secrets sealed anew") && said.contains("`old` is needed no more"), "{said}");
+    assert_eq!((sealed_with(&database, "old").await, sealed_with(&database, "new").await), (0, 8));
 
     // The old one is gone, and everything that was sealed with it is there.
     let at = ended(relay).await;
@@ -111,12 +119,11 @@ async fn keys_are_changed_without_losing_a_secret(database: Database) {
     assert_eq!(again, made);
     let port = |url: &Value| url.as_str().unwrap().rsplit("/in/").next().unwrap().to_owned();
     assert_eq!(port(&tenant.get(&format!("/sources/{}", source.id)).await.json(200)["url"]), port(&url));
-    let body = json!({ "type": "order" }).to_string();
-    let signature = harness::signature::hex_hmac(SIGNED_WITH, &[body.as_bytes()]);
-    let event = source.post_with(&[("x-signature", &signature)], body).await.event_id();
+    assert_eq!(tenant.get(&format!("/events/{earlier}/body")).await.text(), order());
+    let event = post(&source).await.event_id();
     let delivered = tenant.settled(&event).await;
     assert_eq!(delivered[0]["state"], "delivered", "{delivered:#?}");
-    let request = receiver.wait_for(1).await.remove(0);
+    let request = receiver.wait_for(2).await.remove(1);
     assert_eq!(request.one("authorization"), basic("me", "a-password-of-mine"));
     assert!(is_signed(&request, &text(&made, "signing_secret")));
 }
@@ -226,9 +233,6 @@ async fn a_damaged_credential_refuses_nobody_for_good(database: Database) {
     let (whole, _) = signed_source(&tenant).await;
     damage(&database, "credential", "stored", "id = (SELECT id FROM credential ORDER BY id LIMIT 1)").await;
 
-    let body = json!({ "type": "order" }).to_string();
-    let signature = harness::signature::hex_hmac(SIGNED_WITH, &[body.as_bytes()]);
-    let post = async |source: &Source| source.post_with(&[("x-signature", &signature)], body.clone()).await;
     let refused = post(&hurt).await;
     assert_eq!(refused.status, 500, "{}", refused.text());
     post(&whole).await.is(202);
@@ -242,6 +246,15 @@ async fn a_damaged_credential_refuses_nobody_for_good(database: Database) {
 }
 
 const SIGNED_WITH: &[u8] = b"what they sign with";
+
+fn order() -> String {
+    json!({ "type": "order" }).to_string()
+}
+
+async fn post(source: &Source) -> Answer {
+    let signature = harness::signature::hex_hmac(SIGNED_WITH, &[order().as_bytes()]);
+    source.post_with(&[("x-signature", &signature)], order()).await
+}
 
 fn secret() -> Value {
     json!({ "kind": "hmac", "secret": String::from_utf8_lossy(SIGNED_WITH) })

@@ -9,6 +9,7 @@ use entity::configuration::Configuration;
 use entity::delivery::{State, Trigger};
 use entity::destination::{Opened, Unopened};
 use entity::finish::AttemptLog;
+use entity::payload_key::{KeyError, PayloadKeys};
 use entity::pending::Due;
 use entity::work::Work;
 use entity::{Database, DbErr, destination};
@@ -42,6 +43,7 @@ pub(crate) struct Sender {
     pub(crate) db: Database,
     pub(crate) configuration: Arc<Configuration>,
     pub(crate) keyring: Arc<Keyring>,
+    pub(crate) payload_keys: PayloadKeys,
     pub(crate) egress: Arc<Egress>,
     pub(crate) leases: Arc<Leases>,
     pub(crate) launches: Arc<Launches>,
@@ -61,13 +63,15 @@ enum Fault {
     OwnRequests(#[source] DbErr),
     #[error("destination {0} cannot be used")]
     Unopened(DestinationId, #[source] Unopened),
+    #[error("what is to be sent cannot be used")]
+    Payload(#[source] Arc<KeyError>),
 }
 
 impl Fault {
     const fn reason(&self) -> PutOff {
         match self {
             Self::Configuration(_) | Self::OwnRequests(_) => PutOff::Database,
-            Self::Unopened(..) => PutOff::Unusable,
+            Self::Unopened(..) | Self::Payload(_) => PutOff::Unusable,
         }
     }
 }
@@ -90,11 +94,24 @@ impl From<Fault> for Unsent {
     }
 }
 
-/// What made us panic may do so each time: rarely enough to keep nobody else waiting, until it expires or we are mended.
-const AFTER_A_PANIC_MS: i64 = 60_000;
+/// What made us panic, or cannot be opened, may be so each time: rarely enough to keep nobody else waiting, until it expires or
+/// is mended.
+const AFTER_A_FAULT_MS: i64 = 60_000;
+
+/// How long the key of a tenant's payloads is waited for, which is mostly at hand.
+const KEY_WITHIN: Duration = Duration::from_secs(1);
 
 /// Letters of an error that are kept; none of ours is as long.
 const LONGEST_ERROR: usize = 500;
+
+/// Why there is nothing to send.
+#[derive(Debug, Clone)]
+pub(crate) enum Missing {
+    /// It was forgotten, or erased.
+    Expired,
+    /// It is sealed, and cannot be opened.
+    Unopened(Arc<KeyError>),
+}
 
 /// An attempt that is about to be made.
 struct Errand<'a> {
@@ -110,9 +127,8 @@ struct Errand<'a> {
 }
 
 impl Sender {
-    /// Makes one attempt. `work` is None where the payload has expired. Whatever in it makes us panic costs it a while, and no
-    /// other anything.
-    pub(crate) async fn attempt(&self, start: &Start, launch: Arc<Launch>, work: Option<&Work>) -> Ended {
+    /// Makes one attempt. Whatever in it makes us panic costs it a while, and no other anything.
+    pub(crate) async fn attempt(&self, start: &Start, launch: Arc<Launch>, work: Result<&Work, Missing>) -> Ended {
         // The panic itself has been reported, with its place, by the hook.
         AssertUnwindSafe(self.try_to(start, launch, work)).catch_unwind().await.unwrap_or_else(|_| self.panicked(start))
     }
@@ -125,11 +141,15 @@ impl Sender {
             // Who tests wants to know now.
             _ if is_test(start) => failed("a fault of the relay"),
             _ if start.is_probe => Ended::Aborted,
-            _ => Ended::PutOff { due_at: self.clock.now() + AFTER_A_PANIC_MS },
+            _ => self.in_a_while(),
         }
     }
 
-    async fn try_to(&self, start: &Start, launch: Arc<Launch>, work: Option<&Work>) -> Ended {
+    fn in_a_while(&self) -> Ended {
+        Ended::PutOff { due_at: self.clock.now() + AFTER_A_FAULT_MS }
+    }
+
+    async fn try_to(&self, start: &Start, launch: Arc<Launch>, work: Result<&Work, Missing>) -> Ended {
         match self.prepare(start, launch, work).await {
             Ok(errand) => self.send(&errand).await,
             Err(Unsent::Ended(ended)) => ended,
@@ -143,6 +163,16 @@ impl Sender {
                         failed("the destination cannot be used: a fault of the relay")
                     }
                     Fault::Unopened(..) => Ended::Stuck,
+                    Fault::Payload(_) if is_test(start) => {
+                        failed("what is kept of the event cannot be opened: a fault of the relay")
+                    }
+                    // Says nothing of the destination.
+                    Fault::Payload(_) if start.is_probe => Ended::Held,
+                    Fault::Payload(error) => match *error {
+                        KeyError::Payload(..) => self.in_a_while(),
+                        // So it is with everything of its tenant.
+                        _ => Ended::Stuck,
+                    },
                     Fault::Configuration(_) | Fault::OwnRequests(_) => Ended::Aborted,
                 }
             }
@@ -154,7 +184,7 @@ impl Sender {
         &self,
         start: &'a Start,
         launch: Arc<Launch>,
-        work: Option<&'a Work>,
+        work: Result<&'a Work, Missing>,
     ) -> Result<Errand<'a>, Unsent> {
         let due = &start.due;
         let found =
@@ -164,7 +194,10 @@ impl Sender {
         if !may_be_sent(start, &destination) {
             return Err(Ended::Held.into());
         }
-        let Some(work) = work else { return Err(failed("payload expired").into()) };
+        let work = work.map_err(|missing| match missing {
+            Missing::Expired => Unsent::from(failed("payload expired")),
+            Missing::Unopened(error) => Fault::Payload(error).into(),
+        })?;
         if work.runs_in_a_circle() {
             return Err(failed("loop").into());
         }
@@ -208,8 +241,26 @@ impl Sender {
         let outcome = numbers::name(judged.outcome);
         tracing::debug!(delivery.id = %start.due.id, outcome, status = judged.status, "attempted");
         let keep = judged.outcome != Outcome::Delivered || errand.opened.settings.keep_responses;
-        let log = log(start, (at, took), &judged, result.ok(), keep);
+        let log = self.sealed(start, log(start, (at, took), &judged, result.ok(), keep)).await;
         follow(errand, &judged, log, now)
+    }
+
+    /// What a destination answers may repeat what it was sent: where that is sealed, so is this.
+    async fn sealed(&self, start: &Start, log: AttemptLog) -> AttemptLog {
+        if !log.has_answer() {
+            return log;
+        }
+        let (tenant, delivery) = (start.due.tenant_id, start.due.id);
+        match tokio::time::timeout(KEY_WITHIN, self.payload_keys.sealing(tenant)).await {
+            Ok(Ok(key)) => log.sealed(key.as_deref(), (tenant, delivery)),
+            // What it came to matters more.
+            failed => {
+                let error = failed.ok().and_then(Result::err);
+                let error = error.as_ref().map(|error| error as &dyn std::error::Error);
+                tracing::error!(error, delivery.id = %delivery, "an answer could not be sealed, and is not kept");
+                log.without_answer()
+            }
+        }
     }
 
     /// Nothing is known of it: a fault of ours, the fence, or somebody who changed the destination meanwhile.

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use entity::Database;
 use entity::configuration::Configuration;
+use entity::payload_key::PayloadKeys;
 use entity::stat::Statistics;
 use entity::wake::Wake;
 use relay::clock::Clock;
@@ -44,6 +45,8 @@ pub struct Worker {
     pub db: Database,
     pub configuration: Arc<Configuration>,
     pub keyring: Arc<Keyring>,
+    /// Open what is kept of events.
+    pub payload_keys: PayloadKeys,
     pub egress: Arc<Egress>,
     pub clock: Clock,
     /// Rung when something may be due.
@@ -117,6 +120,7 @@ fn owner(
         db: worker.db.clone(),
         configuration: worker.configuration,
         keyring: worker.keyring,
+        payload_keys: worker.payload_keys,
         egress: worker.egress,
         leases: Arc::clone(&leases),
         launches: Arc::default(),

@@ -32,9 +32,12 @@ async fn run(settings: Settings) -> Result<(), Box<dyn std::error::Error + Send 
     let url = settings.database_url.expose_secret();
     let db = Database::open(url).await.map_err(|error| process::bad_setting("HOOKYARD_DATABASE_URL", error))?;
     migration::check(&db.write).await?;
+    if settings.retention.seal_payloads {
+        migration::raise_floor(&db.write, migration::SEALED_PAYLOADS).await?;
+    }
     let role = role_file(url);
     let (tracer, exporting) = Tracer::start(&settings.trace, "hookyard-worker")?;
-    let opened = start::open(db, keyring).await?;
+    let opened = start::open(db, keyring, settings.retention.seal_payloads).await?;
     let ops = TcpListener::bind(settings.ops_listen)
         .await
         .map_err(|error| process::bad_setting("HOOKYARD_OPS_LISTEN", error))?;
@@ -51,6 +54,7 @@ async fn run(settings: Settings) -> Result<(), Box<dyn std::error::Error + Send 
         db: opened.db,
         configuration: opened.configuration,
         keyring: opened.keyring,
+        payload_keys: opened.payload_keys,
         egress: Arc::new(Egress::new(&settings.egress, guard, Arc::new(SystemLookup::new()?))?),
         clock: opened.clock,
         wake: Wake::default(),

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use entity::Database;
 use entity::configuration::Configuration;
+use entity::payload_key::PayloadKeys;
 use entity::wake::Wake;
 use migration::sea_orm::{ConnectionTrait, Statement};
 use migration::{Migrator, MigratorTrait};
@@ -58,10 +59,12 @@ impl World {
         let db = Database::open(&format!("sqlite://{}", file.display())).await.unwrap();
         Migrator::up(&db.write, None).await.unwrap();
         let clock = Clock::start();
+        let keyring = Arc::new(Keyring::parse(Keyring::generate_text().expose_secret()).unwrap());
         let app = App {
             configuration: Configuration::open(db.clone(), clock.clone()).await.unwrap(),
+            payload_keys: PayloadKeys::new(db.clone(), Arc::clone(&keyring), false),
             db,
-            keyring: Arc::new(Keyring::parse(Keyring::generate_text().expose_secret()).unwrap()),
+            keyring,
             guard: Arc::new(Guard::new(&EgressSettings::default(), Vec::new())),
             passwords: Arc::new(Verifier::new()),
             tokens: crate::oauth::Tokens::new(),

@@ -43,6 +43,7 @@ pub(crate) fn of(source: &Configured, rules: &[Rule], inbound: &Inbound<'_>, bod
         request_id: said.request_id,
         occurred_at: said.occurred_at,
         body,
+        sealed: None,
     }
 }
 

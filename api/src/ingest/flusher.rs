@@ -84,7 +84,7 @@ impl Flusher {
 
     /// Returns after the commit, with the id under which the event is known: its own, or that of the one it repeats.
     pub(crate) async fn store(&self, event: NewEvent) -> Result<EventId, Refusal> {
-        let bytes = u32::try_from(event.body.len()).map_err(|_| Refusal::Busy)?;
+        let bytes = u32::try_from(event.held()).map_err(|_| Refusal::Busy)?;
         let room = Arc::clone(&self.room).try_acquire_many_owned(bytes).map_err(|_| Refusal::Busy)?;
         let (answer, mut answered) = oneshot::channel();
         self.line.try_send(Waiting { event, caller: Caller { answer, _room: room } }).map_err(|_| Refusal::Busy)?;

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use entity::database::is_away;
+use entity::payload_key::KeyError;
 use poem::Response;
 use poem::http::{HeaderValue, StatusCode};
 use relay::id::Id;
@@ -61,6 +63,19 @@ impl Refusal {
         // Said once by housekeeping, which polls; here it would be said for every request of an outage.
         tracing::debug!(error = &error as &dyn std::error::Error, "the configuration was not read");
         Self::Away
+    }
+
+    /// It is to be stored sealed, and the key cannot be had.
+    pub(super) fn unsealed(error: KeyError) -> Self {
+        match error {
+            KeyError::Database(error) if is_away(&error) => Self::away(error),
+            // The tenant is being deleted.
+            KeyError::Gone => Self::Away,
+            error => {
+                tracing::error!(error = &error as &dyn std::error::Error, "a webhook could not be sealed");
+                Self::Fault
+            }
+        }
     }
 
     /// One of [`Self::NAMES`].

@@ -3,19 +3,19 @@
 use std::collections::{BTreeSet, HashMap, HashSet};
 
 use entity::delivery::{self, State};
+use entity::payload_key::{KeyError, PayloadKeys};
 use entity::replay::{self, Asked};
 use entity::search::{Order, Range, Read};
 use entity::subscription::{About, Rule};
 use entity::{Database, destination, event, payload, subscription};
 use relay::id::{DeliveryId, DestinationId, EventId, SubscriptionId, TenantId, Uuid};
-use relay::order::Order as InOrder;
 
 use crate::error::Error;
 
 /// What is sent next.
 pub(super) struct Part {
     pub(super) items: Vec<Item>,
-    /// Found, but it cannot be sent: its body is gone, or its destination.
+    /// Found, but it cannot be sent: its body is gone or cannot be opened, or its destination is gone.
     pub(super) skipped: i64,
     /// The last row that was looked at.
     pub(super) position: Option<Uuid>,
@@ -57,8 +57,13 @@ struct Way {
 }
 
 /// The next `limit` rows that the replay wants, at most, and what they come to. `lined`: with their places in line, for
-/// which bodies may have to be read.
-pub(super) async fn read(db: &Database, row: &replay::Model, limit: u64, lined: bool) -> Result<Part, Error> {
+/// which bodies may have to be read, and opened with these.
+pub(super) async fn read(
+    db: &Database,
+    row: &replay::Model,
+    limit: u64,
+    lined: Option<&PayloadKeys>,
+) -> Result<Part, Error> {
     let wanted = row.wanted()?;
     let range =
         Range { order: Order::Oldest, from: row.position, after: wanted.after, before: Some(wanted.before), limit };
@@ -75,7 +80,7 @@ async fn of_events(
     tenant: TenantId,
     filter: &event::Filter,
     range: &Range,
-    (forced, lined): (Option<Vec<DestinationId>>, bool),
+    (forced, lined): (Option<Vec<DestinationId>>, Option<&PayloadKeys>),
 ) -> Result<Part, Error> {
     let rules = if forced.is_none() { subscription::rules(&db.read, tenant).await? } else { Vec::new() };
     let range = &part_of(range, forced.as_ref().map_or(rules.len(), Vec::len));
@@ -98,7 +103,7 @@ async fn of_deliveries(
     row: &replay::Model,
     filter: &delivery::Filter,
     range: &Range,
-    (forced, lined): (Option<Vec<DestinationId>>, bool),
+    (forced, lined): (Option<Vec<DestinationId>>, Option<&PayloadKeys>),
 ) -> Result<Part, Error> {
     let tenant = row.tenant();
     let range = &part_of(range, forced.as_ref().map_or(1, Vec::len));
@@ -199,7 +204,7 @@ async fn items(
     db: &Database,
     tenant: TenantId,
     events: Vec<(event::Model, Vec<Way>)>,
-    lined: bool,
+    lined: Option<&PayloadKeys>,
 ) -> Result<(Vec<Item>, i64), Error> {
     let ids: BTreeSet<EventId> = events.iter().map(|(event, _)| event.id()).collect();
     let kept = payload::kept(&db.read, tenant, &ids.into_iter().collect::<Vec<_>>()).await?;
@@ -216,8 +221,22 @@ async fn items(
                 skipped += 1;
                 continue;
             };
+            let order_key = match lined {
+                Some(keys) => payload::line(&db.read, keys, event, &settings.order).await,
+                None => Ok(None),
+            };
+            let order_key = match order_key {
+                Ok(order_key) => order_key,
+                Err(error @ KeyError::Payload(..)) => {
+                    let error = &error as &dyn std::error::Error;
+                    tracing::error!(error, event.id = %event.id(), "what is kept of an event was not opened; it is left out");
+                    skipped += 1;
+                    continue;
+                }
+                Err(error) => return Err(error.into()),
+            };
             items.push(Item {
-                order_key: if lined { line(db, event, &settings.order).await? } else { None },
+                order_key,
                 event: event.clone(),
                 destination_id: way.destination_id,
                 // One that is gone would cancel the new delivery at once.
@@ -227,8 +246,4 @@ async fn items(
         }
     }
     Ok((items, skipped))
-}
-
-async fn line(db: &Database, event: &event::Model, order: &InOrder) -> Result<Option<i32>, Error> {
-    Ok(payload::line(&db.read, event, order).await?)
 }

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use bytes::Bytes;
 use entity::change::Changed;
+use entity::payload_key::KeyError;
 use entity::search::Range;
 use entity::{delivery, event, payload};
 use poem_openapi::param::Path;
@@ -74,7 +76,8 @@ pub struct Event {
 pub struct EventDetail {
     #[oai(flatten)]
     pub event: Event,
-    /// Pairs of name and value, in the order they came; null once they are forgotten, and without the scope `payloads`.
+    /// Pairs of name and value, in the order they came; null once they are forgotten, without the scope `payloads`, and where
+    /// what is sealed cannot be opened.
     /// What authenticated the request reads `[redacted]`.
     #[oai(nullable)]
     pub headers: Option<Vec<Vec<String>>>,
@@ -144,8 +147,17 @@ impl Api {
         let row = event::find(db, tenant, **event_id).await?.ok_or(Error::NotFound)?;
         let of_it = delivery::Filter { event_id: Some(row.id()), ..delivery::Filter::default() };
         let deliveries = delivery::search(db, tenant, &of_it, &Range::newest(None, MOST_DELIVERIES)).await?.rows;
+        let keys = &access.app().payload_keys;
         let may_see = access.caller.scopes().has(Scope::Payloads);
-        let kept = if may_see { payload::headers(db, tenant, row.id()).await? } else { None };
+        let kept = match payload::headers(db, keys, tenant, row.id()).await {
+            _ if !may_see => None,
+            // All the rest can be shown.
+            Err(error @ (KeyError::Key(_) | KeyError::Payload(..) | KeyError::Gone)) => {
+                tracing::error!(error = &error as &dyn std::error::Error, "an event is shown without its headers");
+                None
+            }
+            kept => kept?,
+        };
         Ok(Found::of(EventDetail {
             event: Event::show(&row)?,
             headers: kept.as_deref().map(headers).transpose()?,
@@ -162,11 +174,12 @@ impl Api {
         caller: Caller,
         tenant_id: Path<Id<kind::Tenant>>,
         event_id: Path<Id<kind::Event>>,
-    ) -> Result<Binary<Vec<u8>>, Error> {
+    ) -> Result<Binary<Bytes>, Error> {
         let access = caller.may(Scope::Payloads, **tenant_id).await?;
         let (db, tenant) = (&access.app().db.read, access.id());
         event::find(db, tenant, **event_id).await?.ok_or(Error::NotFound)?;
-        payload::body(db, tenant, **event_id).await?.map(Binary).ok_or(Error::Expired)
+        let body = payload::body(db, &access.app().payload_keys, tenant, **event_id).await?;
+        body.map(Binary).ok_or(Error::Expired)
     }
 
     /// Erase an event's body

@@ -53,7 +53,7 @@ pub struct Replay {
     pub planned: Amount,
     /// What it has put into the queue so far.
     pub sent: Amount,
-    /// Deliveries that cannot be made, because the body is forgotten or the destination is gone.
+    /// Deliveries that cannot be made, because the body is forgotten or cannot be opened, or the destination is gone.
     pub skipped: i64,
     /// What became of what it sent; only where one replay is read.
     #[oai(skip_serializing_if_is_none)]

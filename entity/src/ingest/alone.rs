@@ -60,10 +60,11 @@ fn row(new: &NewEvent) -> event::Model {
 }
 
 fn payload(new: &NewEvent) -> payload::Model {
+    let (headers, body) = new.payload();
     payload::Model {
         tenant_id: new.tenant_id.uuid(),
         event_id: new.id.uuid(),
-        headers: new.headers.clone(),
-        body: new.body.to_vec(),
+        headers: headers.to_owned(),
+        body: body.to_vec(),
     }
 }

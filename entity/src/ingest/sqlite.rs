@@ -149,7 +149,8 @@ fn bind_event<'q>(query: Statement<'q>, event: &'q NewEvent) -> Statement<'q> {
 
 fn bind_payload<'q>(query: Statement<'q>, event: &'q NewEvent) -> Statement<'q> {
     let query = query.bind(event.tenant_id.uuid()).bind(event.id.uuid());
-    query.bind(event.headers.as_str()).bind(event.body.as_ref())
+    let (headers, body) = event.payload();
+    query.bind(headers).bind(body)
 }
 
 fn bind_delivery<'q>(query: Statement<'q>, (event, delivery): (&NewEvent, &NewDelivery)) -> Statement<'q> {

@@ -7,7 +7,7 @@ use sea_orm::{Condition, QueryOrder, QuerySelect};
 use secrecy::ExposeSecret;
 
 use super::{Column as Key, Entity as Keys, KeysError, SILENT_MS};
-use crate::{Database, credential, destination, idempotency, source_key};
+use crate::{Database, credential, destination, idempotency, payload_key, source_key};
 
 /// What was done.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -79,6 +79,7 @@ pub async fn reseal(db: &Database, keyring: &Keyring, now: i64) -> Result<Reseal
     count += table::<credential::Entity>(db, keyring).await?;
     count += table::<destination::Entity>(db, keyring).await?;
     count += table::<idempotency::Entity>(db, keyring).await?;
+    count += table::<payload_key::Entity>(db, keyring).await?;
     let (mut retired, mut needed) = (Vec::new(), Vec::new());
     for key in others.all(&db.write).await? {
         // Not by a look and then a deletion: a process may say in between that it seals with it.
@@ -209,5 +210,23 @@ impl Sealing for idempotency::Entity {
 
     fn key() -> Vec<idempotency::Column> {
         vec![idempotency::Column::Id]
+    }
+}
+
+impl Sealing for payload_key::Entity {
+    fn sealed(row: &payload_key::Model) -> Vec<Sealed<payload_key::Column>> {
+        vec![row.sealed()]
+    }
+
+    fn row(row: &payload_key::Model) -> Condition {
+        Condition::all().add(payload_key::Column::TenantId.eq(row.tenant_id))
+    }
+
+    fn behind(row: &payload_key::Model) -> Condition {
+        Condition::all().add(payload_key::Column::TenantId.gt(row.tenant_id))
+    }
+
+    fn key() -> Vec<payload_key::Column> {
+        vec![payload_key::Column::TenantId]
     }
 }

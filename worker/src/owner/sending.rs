@@ -13,8 +13,8 @@ use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 
 use super::{BREATH, FETCH, FETCHES, LONGEST_BREATH, Message, Owner, fault};
-use crate::deliver::Sender;
 use crate::deliver::numbers::PutOff;
+use crate::deliver::{Missing, Sender};
 use crate::schedule::{Ended, Start};
 
 impl Owner {
@@ -42,7 +42,7 @@ impl Owner {
         for start in starts {
             *self.state.running.entry(start.due.shard).or_default() += 1;
             match self.state.works.take(start.due.event_id) {
-                Some(work) => attempt(&self.tracker, &self.sender, &self.outbox, *start, Some(work)),
+                Some(work) => attempt(&self.tracker, &self.sender, &self.outbox, *start, Ok(work)),
                 None => self.state.unread.push(*start),
             }
         }
@@ -137,7 +137,7 @@ async fn fetch_and_attempt(
 ) {
     let keys: HashSet<_> = chunk.iter().map(|start| (start.due.tenant_id, start.due.event_id)).collect();
     let keys: Vec<_> = keys.into_iter().collect();
-    let read = work::read(db, &keys).await;
+    let read = work::read(db, &sender.payload_keys, &keys).await;
     let _ = outbox.send(Message::Fetched);
     let works = match read {
         Ok(works) => works,
@@ -150,9 +150,11 @@ async fn fetch_and_attempt(
             return;
         }
     };
-    let works: HashMap<_, _> = works.into_iter().map(|(event, work)| (event, Arc::new(work))).collect();
+    let shared = |work: Result<Work, _>| work.map(Arc::new).map_err(|error| Missing::Unopened(Arc::new(error)));
+    let works: HashMap<_, _> = works.into_iter().map(|(event, work)| (event, shared(work))).collect();
     for start in chunk {
-        attempt(tracker, sender, outbox, start, works.get(&start.due.event_id).cloned());
+        let work = works.get(&start.due.event_id).cloned().unwrap_or(Err(Missing::Expired));
+        attempt(tracker, sender, outbox, start, work);
     }
 }
 
@@ -161,12 +163,12 @@ fn attempt(
     sender: &Arc<Sender>,
     outbox: &mpsc::UnboundedSender<Message>,
     start: Start,
-    work: Option<Arc<Work>>,
+    work: Result<Arc<Work>, Missing>,
 ) {
     let (sender, outbox) = (Arc::clone(sender), outbox.clone());
     let launch = sender.launches.begin();
     tracker.spawn(async move {
-        let ended = sender.attempt(&start, launch, work.as_deref()).await;
+        let ended = sender.attempt(&start, launch, work.as_deref().map_err(Clone::clone)).await;
         let _ = outbox.send(Message::Ended(start, ended));
     });
 }

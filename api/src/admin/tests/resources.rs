@@ -132,6 +132,7 @@ fn received(world: &World, source: SourceId, now: i64) -> NewEvent {
         attributes: r#"{"kind":"kyc"}"#.into(),
         headers: r#"[["a","1"],["a","2"]]"#.into(),
         body: bytes::Bytes::from_static(b"\xff\x00 1.0"),
+        sealed: None,
         dedupe: None,
         deliveries: Vec::new(),
     }

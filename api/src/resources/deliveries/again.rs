@@ -69,7 +69,7 @@ async fn repeated(change: &Mutation<'_>, access: &Access, row: &Row) -> Result<N
         event_id: row.event_id,
         subscription_id,
         destination_id: row.destination_id,
-        order_key: payload::line(txn, &event, &destination.settings()?.order).await?,
+        order_key: payload::line(txn, &access.app().payload_keys, &event, &destination.settings()?.order).await?,
         trigger: Trigger::Retry,
         retry_of: Some(row.id),
         replay_id: None,

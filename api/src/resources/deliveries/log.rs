@@ -117,7 +117,7 @@ impl Attempt {
 /// The attempts of a delivery, oldest first. One that was written after the delivery was read is not told: the two would
 /// contradict each other.
 pub(super) async fn read(access: &Access, delivery: &Row) -> Result<Vec<Attempt>, Error> {
-    let rows = attempt::of(&access.app().db.read, access.id(), delivery.id).await?;
+    let rows = attempt::of(&access.app().db.read, &access.app().payload_keys, access.id(), delivery.id).await?;
     let told = rows.iter().filter(|row| row.number <= delivery.attempts);
     let mut log = told.map(Attempt::show).collect::<Result<Vec<_>, _>>()?;
     let is_told = log.iter().any(|attempt| attempt.number == delivery.attempts);

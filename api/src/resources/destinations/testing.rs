@@ -45,6 +45,7 @@ pub(super) async fn test(access: &Access, id: DestinationId, asked: Test) -> Res
     if event_type.chars().any(char::is_control) {
         return Err(Error::field("/event_type", "must not contain control characters"));
     }
+    let key = access.app().payload_keys.sealing(access.id()).await?;
     let change = access.begin().await?;
     let destination = destination::find(&change.txn, access.id(), id).await?.ok_or(Error::NotFound)?;
     let app = access.app();
@@ -55,6 +56,7 @@ pub(super) async fn test(access: &Access, id: DestinationId, asked: Test) -> Res
         Some(sample) => sample,
         None => plain(access, event_type, change.now),
     };
+    let event = event.sealed(key.as_deref());
     ingest::insert(&change.txn, &event).await?;
     let delivery = NewPending {
         tenant_id: access.id(),

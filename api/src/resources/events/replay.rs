@@ -85,7 +85,7 @@ async fn send(change: &Mutation<'_>, access: &Access, event: &event::Model, way:
         event_id: event.id(),
         subscription_id: way.subscription,
         destination_id: way.destination,
-        order_key: payload::line(&change.txn, event, &way.order).await?,
+        order_key: payload::line(&change.txn, &access.app().payload_keys, event, &way.order).await?,
         trigger: Trigger::Replay,
         retry_of: None,
         replay_id: None,

@@ -28,9 +28,10 @@ pub struct Simulated {
 }
 
 pub(super) async fn simulate(access: &Access, id: SourceId, asked: &Simulation) -> Result<Accepted<Simulated>, Error> {
+    let key = access.app().payload_keys.sealing(access.id()).await?;
     let change = access.begin().await?;
     let source = source::configured(&change.txn, access.id(), id).await?.ok_or(Error::NotFound)?;
-    let event = sample(&change, &source, &asked.event_type).await?;
+    let event = sample(&change, &source, &asked.event_type).await?.sealed(key.as_deref());
     ingest::insert(&change.txn, &event).await?;
     let answer = Simulated { event_id: event.id.into() };
     let done = Done::new("simulate", id, Some(access.id())).after(&answer).rings();

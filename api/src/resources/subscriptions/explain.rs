@@ -161,9 +161,9 @@ pub(super) async fn explain(access: &Access, asked: Question) -> Result<Found<Ex
 
 async fn stored(access: &Access, id: EventId) -> Result<Work, Error> {
     let db = &access.app().db;
-    let found = work::read(db, &[(access.id(), id)]).await?.remove(&id);
+    let found = work::read(db, &access.app().payload_keys, &[(access.id(), id)]).await?.remove(&id);
     match found {
-        Some(work) => Ok(work),
+        Some(work) => Ok(work?),
         None if event::find(&db.read, access.id(), id).await?.is_some() => Err(Error::Expired),
         None => Err(Error::NotFound),
     }
