@@ -22,14 +22,9 @@ const ALL_EVERY: Duration = Duration::from_secs(30);
 /// Between two looks when the last one found something, and the longest when none does.
 const SOON: Duration = Duration::from_millis(5);
 const LATE: Duration = Duration::from_millis(100);
-/// And the shortest: who rings all the time would have everything read all the time. Where much comes, nobody notices a
-/// longer one, and each page brings more.
+/// And the shortest: who rings all the time would have everything read all the time. Longer ones where much comes, which make
+/// fewer and larger pages, were tried: nothing got cheaper by them, and everybody waited.
 const AGAIN: Duration = Duration::from_millis(2);
-const AGAIN_BUSY: Duration = Duration::from_millis(10);
-/// New rows, counted for so long, that are much. How many attempts are under way says nothing: they may all wait for
-/// receivers that take ten seconds.
-const COUNTED_FOR: Duration = Duration::from_millis(100);
-const BUSY: usize = 200;
 
 /// One read of what is due, in the series it belongs to.
 #[derive(Debug)]
@@ -70,10 +65,6 @@ pub(crate) struct Reader {
     /// When the last one began, and when the next may.
     began_at: Instant,
     not_before: Instant,
-    /// New rows that the tail brought since then, and whether they were many the last time.
-    counted: usize,
-    counted_from: Instant,
-    is_busy: bool,
     /// The shards that had more than a page, and from where to go on.
     more: Vec<(i16, Cursor)>,
     /// Somebody rang while there was more.
@@ -100,9 +91,6 @@ impl Reader {
             again: false,
             began_at: now,
             not_before: now,
-            counted: 0,
-            counted_from: now,
-            is_busy: false,
             more: Vec::new(),
             rung: false,
             newest: HashMap::new(),
@@ -143,7 +131,7 @@ impl Reader {
 
     /// Something may be due.
     pub(crate) fn hurry(&mut self, now: Instant) {
-        self.not_before = self.began_at + if self.is_busy { AGAIN_BUSY } else { AGAIN };
+        self.not_before = self.began_at + AGAIN;
         self.look_at = now.max(self.not_before);
         self.delay = SOON;
         self.again = self.reading;
@@ -282,9 +270,6 @@ impl Reader {
     /// A page came back.
     pub(crate) fn read(&mut self, now: Instant, page: &Page, rows: &[Due]) {
         self.reading = false;
-        if page.series == Series::Tail {
-            self.count(now, rows);
-        }
         let mut last: HashMap<i16, (usize, Cursor)> = HashMap::new();
         for due in rows {
             let entry = last.entry(due.shard).or_insert((0, Cursor::after(due)));
@@ -317,17 +302,6 @@ impl Reader {
             Series::Tail => (self.look_at, self.more) = (now, more),
             Series::Recent => self.recent = more,
             Series::Sweep => self.sweep = more,
-        }
-    }
-
-    /// How many rows are new, before the cursors move.
-    fn count(&mut self, now: Instant, rows: &[Due]) {
-        let is_new = |due: &&Due| self.cursors.get(&due.shard).is_some_and(|cursor| Some(Cursor::after(due)) > *cursor);
-        self.counted += rows.iter().filter(is_new).count();
-        if now >= self.counted_from + COUNTED_FOR {
-            let expected = (now - self.counted_from).as_millis() / COUNTED_FOR.as_millis();
-            self.is_busy = self.counted as u128 >= BUSY as u128 * expected;
-            (self.counted, self.counted_from) = (0, now);
         }
     }
 
@@ -422,7 +396,7 @@ mod tests {
         let backlog = |from: i64| (from..).take(PAGE).map(|at| due(1, at)).collect::<Vec<Due>>();
         let mut now = now + AGAIN;
         let mut ring = |reader: &mut Reader, rows: &[Due]| {
-            now += AGAIN_BUSY;
+            now += AGAIN;
             reader.hurry(now);
             let page = reader.next((now, 90_000), &[1], Depth::All, &tickets).unwrap();
             reader.read(now, &page, rows);
@@ -440,7 +414,7 @@ mod tests {
     #[test]
     fn where_no_more_of_the_backlog_is_wanted_the_newest_rows_are_read_still() {
         let (mut reader, tickets, now) = reader();
-        let (now, later) = (now + AGAIN_BUSY, now + ALL_EVERY);
+        let (now, later) = (now + AGAIN, now + ALL_EVERY);
         assert!(reader.next((now, 90_000), &[1], Depth::Newest, &tickets).is_none());
         reader.hurry(now);
         let page = reader.next((now, 90_000), &[1], Depth::Newest, &tickets).unwrap();
@@ -460,33 +434,14 @@ mod tests {
     }
 
     #[test]
-    fn who_rings_while_a_page_is_under_way_is_heard_soon_and_not_at_once_where_much_comes() {
-        for (came, pause) in [(BUSY - 1, AGAIN), (BUSY, AGAIN_BUSY)] {
-            let (mut reader, tickets, now) = reader();
-            let mut now = now;
-            // So many within the time that is counted for, some of them read twice.
-            for part in (1..=came).collect::<Vec<_>>().chunks(20) {
-                now += COUNTED_FOR / 20;
-                reader.hurry(now);
-                let page = reader.next((now, 1_000), &[1, 2], Depth::All, &tickets).unwrap();
-                let rows: Vec<_> = part.iter().map(|at| due(1, i64::try_from(*at).unwrap())).collect();
-                reader.read(now, &page, &rows);
-                let page = Page { ticket: tickets.take(), ..page };
-                reader.read(now, &page, &rows);
-            }
-            let began = reader.counted_from + COUNTED_FOR;
-            reader.hurry(began);
-            let page = reader.next((began, 1_000), &[1, 2], Depth::All, &tickets).unwrap();
-            reader.read(began, &page, &[]);
-            assert_eq!(reader.is_busy, pause == AGAIN_BUSY, "{came}");
-
-            let began = began + AGAIN_BUSY;
-            reader.hurry(began);
-            let page = reader.next((began, 1_000), &[1, 2], Depth::All, &tickets).unwrap();
-            reader.hurry(began);
-            reader.read(began, &page, &[]);
-            assert_eq!(reader.next_look(), began + pause);
-        }
+    fn who_rings_while_a_page_is_under_way_is_heard_soon_and_not_at_once() {
+        let (mut reader, tickets, now) = reader();
+        let began = now + AGAIN;
+        reader.hurry(began);
+        let page = reader.next((began, 1_000), &[1, 2], Depth::All, &tickets).unwrap();
+        reader.hurry(began);
+        reader.read(began, &page, &[]);
+        assert_eq!(reader.next_look(), began + AGAIN);
     }
 
     #[test]
