@@ -134,10 +134,12 @@ impl Follower {
                 }
             }
             self.hold.renew();
-            if self.access.app().clock.boot() >= self.ends_at {
+            if self.is_over() {
                 return None;
             }
             match tokio::time::timeout(STEP_WITHIN, self.step()).await {
+                // Its time ended meanwhile: whoever takes it up again is told.
+                Ok(Ok(_)) if self.is_over() => return None,
                 Ok(Ok(news)) if !news.is_empty() => return Some((news, self)),
                 Ok(Ok(_)) => {
                     is_away = false;
@@ -156,6 +158,10 @@ impl Follower {
                 }
             }
         }
+    }
+
+    fn is_over(&self) -> bool {
+        self.access.app().clock.boot() >= self.ends_at
     }
 
     /// Where this can be taken up again, said now and then while there is no news: a message without data is none.
