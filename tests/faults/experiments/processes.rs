@@ -129,9 +129,7 @@ pub(super) async fn rolling_restart(context: Context) -> Result<Findings, String
 /// More bodies of 1 MiB than there is room for, while destinations take their time, and as much memory as
 /// `packaging/kubernetes` gives: what does not fit is refused, and nobody is killed for its memory.
 pub(super) async fn little_memory(context: Context) -> Result<Findings, String> {
-    // Sealed ones take the most.
-    let plan = plan(context.kind).await.setting("HOOKYARD_SEAL_PAYLOADS", "true");
-    let mut stage = Stage::set(plan).await;
+    let mut stage = Stage::set(plan(context.kind).await).await;
     let limits: Vec<Limit> = if stage.relay.is_one_process() {
         vec![Limit::on(stage.relay.apis[0].pid(), "hookyard", 1_024)]
     } else {
