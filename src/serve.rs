@@ -9,7 +9,7 @@ use api::Api;
 use api::config::HttpSettings;
 use entity::start::{self, Opened};
 use entity::wake::Wake;
-use entity::{Database, housekeeping, pending, sealing};
+use entity::{Database, housekeeping, sealing};
 use migration::Step;
 use relay::egress::EgressSettings;
 use relay::keyring::Keyring;
@@ -144,11 +144,13 @@ impl Relay {
     pub(crate) async fn run(self, now: CancellationToken, end: CancellationToken) {
         let db = self.opened.db.clone();
         tokio::spawn(process::vital(housekeeping::run(self.opened, self.retention, end.clone())));
-        if !db.is_sqlite() {
-            tokio::spawn(process::vital(pending::pass_on(db.clone(), self.wake, end.clone())));
-        }
+        let passing = process::vital(entity::wake::pass_on(db.clone(), self.wake, end.clone()));
+        let passing = (!db.is_sqlite()).then(|| tokio::spawn(passing));
         tokio::join!(self.api.serve(now.clone()), self.worker.run(now));
         end.cancel();
+        if let Some(passing) = passing {
+            let _ = tokio::time::timeout(entity::wake::LAST_WORD, passing).await;
+        }
         self.exporting.end().await;
         db.close().await;
     }

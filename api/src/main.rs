@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use api::Api;
 use api::config::Settings;
 use entity::wake::Wake;
-use entity::{Database, housekeeping, pending, start};
+use entity::{Database, housekeeping, start};
 use relay::keyring::Keyring;
 use relay::operations;
 use relay::process::{self, Stopped};
@@ -47,12 +47,14 @@ async fn run(settings: Settings) -> Result<(), Box<dyn std::error::Error + Send 
     let ready = opened.readiness(now.clone(), || Ok(()));
     tokio::spawn(operations::serve(ops, ready, numbers, end.clone()));
     tokio::spawn(process::vital(housekeeping::run(opened.clone(), retention, end.clone())));
-    if !opened.db.is_sqlite() {
-        tokio::spawn(process::vital(pending::pass_on(opened.db.clone(), wake, end.clone())));
-    }
+    let passing = process::vital(entity::wake::pass_on(opened.db.clone(), wake, end.clone()));
+    let passing = (!opened.db.is_sqlite()).then(|| tokio::spawn(passing));
     process::say("ready");
     api.serve(now).await;
     end.cancel();
+    if let Some(passing) = passing {
+        let _ = tokio::time::timeout(entity::wake::LAST_WORD, passing).await;
+    }
     exporting.end().await;
     Ok(())
 }

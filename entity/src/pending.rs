@@ -6,7 +6,6 @@ use sea_orm::{ConnectionTrait, DbBackend, DbErr, QueryResult, Statement, Value};
 use uuid::Uuid;
 
 use crate::Database;
-use crate::database::fault;
 use crate::delivery::{Trigger, shard_of};
 
 /// A delivery that is to be made now, asked for by a person: a replay, a retry or a test.
@@ -248,55 +247,6 @@ pub async fn find(db: &impl ConnectionTrait, tenant: TenantId, id: DeliveryId) -
     row.as_ref().map(Due::read).transpose()
 }
 
-/// The channel on which PostgreSQL carries wake-ups between processes.
-pub const CHANNEL: &str = "hookyard_due";
-
-/// Tells workers of other processes that something is due. Outside the transaction that made it so: a wake-up may be
-/// lost, and must not make commits stand in line.
-pub async fn tell(db: &Database) -> Result<(), DbErr> {
-    if db.is_sqlite() {
-        return Ok(());
-    }
-    let notify = Statement::from_string(DbBackend::Postgres, format!("SELECT pg_notify('{CHANNEL}', '')"));
-    db.finish.execute_raw(notify).await.map(drop)
-}
-
 fn array(of: ArrayType, values: impl Iterator<Item = Value>) -> Value {
     Value::Array(of, Some(Box::new(values.collect())))
-}
-
-/// Hears [`tell`]. It takes one connection of the reading pool for itself.
-pub struct Listener(sea_orm::sqlx::postgres::PgListener);
-
-impl Listener {
-    /// Begins to listen.
-    pub async fn open(db: &Database) -> Result<Self, DbErr> {
-        let pool = db.steady.get_postgres_connection_pool();
-        let mut listener = sea_orm::sqlx::postgres::PgListener::connect_with(pool).await.map_err(fault)?;
-        listener.listen(CHANNEL).await.map_err(fault)?;
-        Ok(Self(listener))
-    }
-
-    /// Waits for the next wake-up.
-    pub async fn heard(&mut self) -> Result<(), DbErr> {
-        self.0.recv().await.map(drop).map_err(fault)
-    }
-}
-
-/// At most one wake-up in this time: listeners read everything that is due anyway. Commits come in batches, so that there
-/// are few more of them; with 5 ms, half of what a delivery took was this.
-const BETWEEN_TELLS: std::time::Duration = std::time::Duration::from_millis(1);
-
-/// Passes every ring of `wake` on to other processes, until `stop`. PostgreSQL only.
-pub async fn pass_on(db: Database, wake: crate::wake::Wake, stop: tokio_util::sync::CancellationToken) {
-    loop {
-        tokio::select! {
-            () = stop.cancelled() => return,
-            () = wake.rung() => {}
-        }
-        if let Err(error) = tell(&db).await {
-            tracing::warn!(error = &error as &dyn std::error::Error, "a wake-up was not passed on; workers poll");
-        }
-        tokio::time::sleep(BETWEEN_TELLS).await;
-    }
 }

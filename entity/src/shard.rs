@@ -139,11 +139,16 @@ pub async fn release(db: &Database, worker: Uuid, lease: Lease) -> Result<(), Db
     db.lease.execute_raw(Statement::from_sql_and_values(db.lease.get_database_backend(), text, values)).await.map(drop)
 }
 
-/// Takes this worker's heartbeat away, so that the others' fair share grows at once; forgets the long dead as well.
+/// Takes this worker's heartbeat away, so that the others' fair share grows at once, and whatever it still owns; forgets the long
+/// dead as well. Whatever it could write is written, and nobody renews for it any more.
 pub async fn leave(db: &Database, clock: &Clock, worker: Uuid) -> Result<(), DbErr> {
-    let text = "DELETE FROM worker WHERE id = $1 OR expires_at < $2 - 3600000";
+    let free = "UPDATE shard SET owner = NULL, expires_at = 0 WHERE owner = $1";
+    let forget = "DELETE FROM worker WHERE id = $1 OR expires_at < $2 - 3600000";
+    let backend = db.lease.get_database_backend();
+    let freed = db.lease.execute_raw(Statement::from_sql_and_values(backend, free, [worker.into()])).await;
     let values: [Value; 2] = [worker.into(), clock.now().into()];
-    db.lease.execute_raw(Statement::from_sql_and_values(db.lease.get_database_backend(), text, values)).await.map(drop)
+    let forgot = db.lease.execute_raw(Statement::from_sql_and_values(backend, forget, values)).await;
+    freed.and(forgot).map(drop)
 }
 
 /// How many shards one of `workers` should own.

@@ -6,8 +6,12 @@ use tokio::sync::Notify;
 
 use crate::ingest::{Ingested, NewEvent};
 
+mod processes;
+
+pub use processes::{LAST_WORD, Listener, Word, pass_on, say};
+
 /// Cheap to clone; all clones are one. A worker of the same process takes what was committed as it is; other processes are
-/// told by the database, see [`crate::pending::tell`].
+/// told by the database, see [`pass_on`].
 #[derive(Debug, Clone, Default)]
 pub struct Wake(Arc<Inner>);
 

@@ -3,10 +3,15 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use harness::{Client, Database, Receiver, Relay, Source, json, on_each_database_alone, on_postgres, within};
+use harness::ondato::APPROVED;
+use harness::{Client, Database, Receiver, Relay, Route, Source, json, on_each_database_alone, on_postgres, within};
+use sea_orm::sqlx::postgres::PgListener;
 
 on_each_database_alone![five_thousand_events_are_delivered_once_each];
-on_postgres![what_one_process_commits_is_sent_by_whoever_owns_its_destination];
+on_postgres![
+    what_one_process_commits_is_sent_by_whoever_owns_its_destination,
+    a_worker_that_ends_says_that_its_shards_are_free_and_is_nobodys_neighbour,
+];
 
 const EVENTS: usize = 5_000;
 /// So many that their shards cannot all but a few be one worker's.
@@ -48,6 +53,26 @@ async fn what_one_process_commits_is_sent_by_whoever_owns_its_destination(databa
     for worker in &relay.workers {
         assert!(sent(worker).await > 0.0, "one of them sent nothing");
     }
+}
+
+/// Who is told need not wait until it looks by itself, nor until the heartbeat of one that is gone has ended.
+async fn a_worker_that_ends_says_that_its_shards_are_free_and_is_nobodys_neighbour(database: Database) {
+    let relay = Relay::start(database).await;
+    let receiver = Receiver::start().await;
+    let Route { tenant, source, .. } = relay.route(&receiver).await;
+    tenant.settled(&source.send(APPROVED).await).await;
+    let mut listener = PgListener::connect(&relay.database.url()).await.unwrap();
+    listener.listen("hookyard_due").await.unwrap();
+    let mut next = async || {
+        let said = tokio::time::timeout(Duration::from_secs(30), listener.recv()).await;
+        said.expect("nothing is said").unwrap().payload().to_owned()
+    };
+
+    relay.workers[0].terminate();
+    while next().await != "freed" {}
+    // The first of these is what the share of the others is counted by.
+    assert_eq!(relay.database.number("SELECT count(*) FROM worker").await, 0);
+    assert_eq!(relay.database.number("SELECT count(*) FROM shard WHERE owner IS NOT NULL").await, 0);
 }
 
 /// A source whose events go to one of many destinations, by their types.

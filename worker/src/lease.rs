@@ -7,6 +7,7 @@ use std::time::Duration;
 use entity::Database;
 use entity::delivery::SHARDS;
 use entity::shard::{self, LEASE_MS, Lease};
+use entity::wake::Word;
 use relay::clock::Clock;
 use tokio::sync::{Notify, mpsc};
 use tokio_util::sync::CancellationToken;
@@ -44,6 +45,8 @@ pub(crate) struct Leases {
     synced: AtomicU64,
     /// Asks for a renewal at once: somebody saw a fence.
     pub(crate) hurry: Notify,
+    /// Asks for a look at once: somebody gave a shard back.
+    pub(crate) freed: Notify,
 }
 
 impl Leases {
@@ -55,6 +58,7 @@ impl Leases {
             stamp: AtomicU64::new(0),
             synced: AtomicU64::new(0),
             hurry: Notify::new(),
+            freed: Notify::new(),
         })
     }
 
@@ -94,7 +98,7 @@ impl Leases {
         }
     }
 
-    fn let_go(&self, lease: Lease) {
+    pub(crate) fn let_go(&self, lease: Lease) {
         let epoch = &self.epochs[index(lease.shard)];
         // Otherwise it is held under a newer epoch by now.
         let _ = epoch.compare_exchange(lease.epoch, 0, Ordering::AcqRel, Ordering::Acquire);
@@ -126,6 +130,7 @@ impl Keeper {
         let mut renewed_at = None;
         let mut is_sure = false;
         let mut looked_at = Duration::ZERO;
+        let mut is_freed = false;
         let mut workers = 1;
         while !stop.is_cancelled() {
             let now = relay::clock::boot_time();
@@ -146,9 +151,14 @@ impl Keeper {
                 }
             }
             // Whoever does not know what it still has takes nothing more.
-            if is_sure && now.saturating_sub(looked_at) >= LOOK_EVERY && !self.stopping.is_cancelled() {
+            let is_look_due = now.saturating_sub(looked_at) >= LOOK_EVERY;
+            if is_sure && (is_look_due || is_freed) && !self.stopping.is_cancelled() {
+                is_freed = false;
+                self.take().await;
+            }
+            if is_sure && is_look_due && !self.stopping.is_cancelled() {
                 looked_at = now;
-                self.look(workers).await;
+                self.give_away(workers).await;
             }
             let held = self.leases.held().len();
             numbers.held.set(u32::try_from(held).unwrap_or(u32::MAX));
@@ -156,6 +166,7 @@ impl Keeper {
             tokio::select! {
                 () = stop.cancelled() => {}
                 () = self.leases.hurry.notified() => renewed_at = None,
+                () = self.leases.freed.notified() => is_freed = true,
                 () = tokio::time::sleep(TICK) => {}
             }
         }
@@ -198,8 +209,8 @@ impl Keeper {
         self.tell(Message::Lost(lease));
     }
 
-    /// Takes free shards up to the fair share; beyond it one is handed over at a time.
-    async fn look(&self, workers: i64) {
+    /// Takes free shards up to the fair share.
+    async fn take(&self) {
         let asked_at = self.clock.boot();
         match shard::acquire(&self.db, &self.clock, self.id, &self.leases.held()).await {
             Ok(taken) => {
@@ -209,14 +220,12 @@ impl Keeper {
                 tracing::error!(error = &error as &dyn std::error::Error, "no free shards could be looked for")
             }
         }
-        if self.leases.held().len() > shard::fair_share(workers) {
-            self.give_away().await;
-        }
     }
 
-    /// Beyond the fair share, by the number of workers at this moment. On SQLite there is one.
-    async fn give_away(&self) {
-        if self.db.is_sqlite() {
+    /// Hands one shard over, if there are more than the fair share, by the number of workers at this moment: there were so many
+    /// a while ago. On SQLite there is one.
+    async fn give_away(&self, workers: i64) {
+        if self.db.is_sqlite() || self.leases.held().len() <= shard::fair_share(workers) {
             return;
         }
         match shard::workers(&self.db, &self.clock).await {
@@ -236,6 +245,33 @@ impl Keeper {
 pub(crate) async fn release(db: &Database, id: Uuid, leases: &Leases, lease: Lease) -> Result<(), entity::DbErr> {
     leases.let_go(lease);
     shard::release(db, id, lease).await
+}
+
+/// This worker is no more: nothing is its own, and the fair share of the others grows. To be called when its keeper has ended: until
+/// then a statement of the keeper's that is under way may take shards, or renew the heartbeat.
+pub(crate) async fn leave(db: &Database, clock: &Clock, id: Uuid) {
+    let mut left = shard::leave(db, clock, id).await;
+    if left.is_err() {
+        // A connection that had long been idle may have been lost unnoticed.
+        left = shard::leave(db, clock, id).await;
+    }
+    match left {
+        Ok(()) => announce(db).await,
+        Err(error) => {
+            let error = &error as &dyn std::error::Error;
+            tracing::error!(error, "this worker's leases and heartbeat were not taken away; they will expire");
+        }
+    }
+}
+
+/// Tells the other workers that something was given back; who does not hear it looks before long.
+pub(crate) async fn announce(db: &Database) {
+    if let Err(error) = entity::wake::say(db, Word::Freed).await {
+        tracing::warn!(
+            error = &error as &dyn std::error::Error,
+            "nobody was told of a free shard; workers look for them"
+        );
+    }
 }
 
 /// Until when a request of a lease that was asked for at `asked_at` may be on the wire, in boot-time milliseconds.

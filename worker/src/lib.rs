@@ -74,7 +74,8 @@ impl Worker {
         let (outbox, inbox) = mpsc::unbounded_channel();
         let (tracker, stop_keeping) = (TaskTracker::new(), CancellationToken::new());
         let news = self.configuration.news();
-        let listener = tokio::spawn(vital(wake::listen(self.db.clone(), self.wake.clone(), stop.clone())));
+        let listening = wake::listen(self.db.clone(), self.wake.clone(), Arc::clone(&leases), stop.clone());
+        let listener = tokio::spawn(vital(listening));
         let keeper = lease::Keeper {
             db: self.db.clone(),
             clock: self.clock.clone(),
@@ -87,7 +88,7 @@ impl Worker {
         let keeping = tokio::spawn(vital(keeper.run(stop_keeping.clone())));
         let counting = backlog::count(self.db.clone(), self.clock.clone(), Arc::clone(&leases), stop.clone());
         let counting = tokio::spawn(vital(counting));
-        let beside = self.beside.clone();
+        let (db, clock, beside) = (self.db.clone(), self.clock.clone(), self.beside.clone());
         let statistics = Statistics::new(&self.clock);
         let tallying = statistics.clone().keep(self.db.clone(), self.clock.clone(), stop_keeping.clone());
         let tallying = tokio::spawn(vital(tallying));
@@ -98,7 +99,9 @@ impl Worker {
         vital(owner.run(stop, news)).await;
         stop_keeping.cancel();
         tracker.close();
-        let _ = tokio::join!(keeping, listener, counting, tallying);
+        let _ = keeping.await;
+        lease::leave(&db, &clock, id).await;
+        let _ = tokio::join!(listener, counting, tallying);
     }
 }
 

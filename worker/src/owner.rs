@@ -235,7 +235,7 @@ impl Owner {
             }
             self.act();
             if self.state.stopping && (self.is_drained() || deadline.is_some_and(|end| Instant::now() > end)) {
-                return self.release_all().await;
+                return self.let_all_go();
             }
         }
     }
@@ -357,6 +357,9 @@ impl Owner {
     /// The shard is held from here on, and not a moment before its old memory is gone. It is read once it is known how its
     /// destinations are.
     fn acquired(&mut self, lease: Lease, asked_at: Duration) {
+        if self.state.stopping {
+            return self.give_back(lease);
+        }
         self.state.forget(lease.shard);
         self.leases.hold(lease, asked_at);
         self.state.schedule.hold(lease.shard);

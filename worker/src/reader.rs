@@ -146,6 +146,7 @@ impl Reader {
         }
         self.cursors.insert(shard, None);
         self.look_at = now;
+        self.again |= self.reading;
     }
 
     pub(crate) fn forget(&mut self, shard: i16) {

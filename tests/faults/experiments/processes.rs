@@ -48,6 +48,22 @@ async fn end(process: &Process) -> Result<(), String> {
     if status.success() { Ok(()) } else { Err(format!("it ended with {status}:\n{}", process.log())) }
 }
 
+/// Whoever ended in order is nobody's neighbour any more, and owns nothing: who is left takes all of it at once.
+async fn nothing_is_left(stage: &Stage) -> Result<(), String> {
+    if stage.relay.is_one_process() {
+        // On SQLite the lock on a file says who is the worker.
+        return Ok(());
+    }
+    let live = stage.relay.workers.iter().filter(|worker| !worker.has_ended()).count();
+    let beats = stage.relay.database.number("SELECT count(*) FROM worker").await;
+    let owned = "SELECT count(*) FROM shard WHERE owner IS NOT NULL AND owner NOT IN (SELECT id FROM worker)";
+    let owned = stage.relay.database.number(owned).await;
+    if usize::try_from(beats).is_ok_and(|beats| beats <= live) && owned == 0 {
+        return Ok(());
+    }
+    Err(format!("of {live} workers that live there are {beats} heartbeats, and {owned} shards are a dead one's"))
+}
+
 /// Nothing arrives twice, since nothing is in flight when a process has ended in order.
 pub(super) async fn terminate(context: Context) -> Result<Findings, String> {
     let mut stage = Stage::under_load(plan(context.kind).await, RATE).await;
@@ -59,6 +75,7 @@ pub(super) async fn terminate(context: Context) -> Result<Findings, String> {
         for process in &processes {
             end(process).await?;
         }
+        nothing_is_left(&stage).await?;
         stage.relay.start_again().await;
         stage.recovers().await;
     }
@@ -118,6 +135,7 @@ pub(super) async fn rolling_restart(context: Context) -> Result<Findings, String
         for process in processes {
             stage.count_fault();
             end(&process).await?;
+            nothing_is_left(&stage).await?;
             stage.recovers().await;
             process.start_again().await;
             stage.recovers().await;

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use entity::shard::Lease;
 use tokio::time::Instant;
 
 use super::{DURABLE_EVERY, Message, Owner, fault};
@@ -27,14 +28,20 @@ impl Owner {
             self.hasten();
         } else {
             self.state.handing_over = None;
-            let (db, id, leases, outbox) = (self.db.clone(), self.id, Arc::clone(&self.leases), self.outbox.clone());
-            self.spawn(async move {
-                if let Err(error) = lease::release(&db, id, &leases, lease).await {
-                    fault(&error, "a shard was not released; its lease will expire");
-                }
-                let _ = outbox.send(Message::Released(lease));
-            });
+            self.give_back(lease);
         }
+    }
+
+    pub(super) fn give_back(&self, lease: Lease) {
+        let (db, id, leases, outbox) = (self.db.clone(), self.id, Arc::clone(&self.leases), self.outbox.clone());
+        self.spawn(async move {
+            let released = lease::release(&db, id, &leases, lease).await;
+            let _ = outbox.send(Message::Released(lease));
+            match released {
+                Ok(()) => lease::announce(&db).await,
+                Err(error) => fault(&error, "a shard was not released; its lease will expire"),
+            }
+        });
     }
 
     pub(super) fn stop(&mut self) {
@@ -56,14 +63,8 @@ impl Owner {
         }
     }
 
-    pub(super) async fn release_all(self) {
-        for lease in self.leases.held() {
-            if let Err(error) = lease::release(&self.db, self.id, &self.leases, lease).await {
-                fault(&error, "a shard was not released; its lease will expire");
-            }
-        }
-        if let Err(error) = entity::shard::leave(&self.db, &self.clock, self.id).await {
-            fault(&error, "this worker's heartbeat was not taken away; it will expire");
-        }
+    /// Nothing starts here any more. In the database all of it is given back by [`lease::leave`].
+    pub(super) fn let_all_go(self) {
+        self.leases.held().into_iter().for_each(|lease| self.leases.let_go(lease));
     }
 }
