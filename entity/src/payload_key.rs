@@ -102,8 +102,7 @@ impl PayloadKeys {
         self.opening(tenant).await.map(Some)
     }
 
-    /// What opens a tenant's payloads.
-    /// Reads at once what of this is to be asked for one by one.
+    /// Reads at once what is to be asked for one by one.
     pub(crate) async fn prepare(&self, tenants: impl IntoIterator<Item = TenantId>) -> Result<(), DbErr> {
         let unknown: HashSet<Uuid> =
             tenants.into_iter().filter(|tenant| !self.opened.contains_key(tenant)).map(Id::uuid).collect();
@@ -118,6 +117,7 @@ impl PayloadKeys {
         Ok(())
     }
 
+    /// What opens a tenant's payloads.
     async fn opening(&self, tenant: TenantId) -> Result<Arc<DataKey>, KeyError> {
         if let Some(key) = self.opened.get(&tenant) {
             return Ok(key);

@@ -124,6 +124,34 @@ impl Database {
         number
     }
 
+    /// In how many columns of all tables a text stands.
+    pub async fn columns_with(&self, text: &str) -> usize {
+        let columns = if self.is_postgres() {
+            "SELECT c.table_name, c.column_name FROM information_schema.columns c JOIN pg_class t ON t.relname = c.table_name
+            WHERE c.table_schema = 'public' AND NOT t.relispartition AND t.relkind IN ('r', 'p')"
+        } else {
+            "SELECT t.name, c.name FROM sqlite_master t JOIN pragma_table_info(t.name) c WHERE t.type = 'table'"
+        };
+        let db = self.connection().await;
+        let rows = db.query_all_raw(Statement::from_string(db.get_database_backend(), columns)).await.unwrap();
+        let mut found = 0;
+        for row in &rows {
+            let name = |at| row.try_get_by_index::<String>(at).unwrap();
+            let (table, column) = (name(0), name(1));
+            let stands = if self.is_postgres() {
+                format!(
+                    r#"(position('{text}' in "{column}"::text) > 0
+                    OR position(encode('{text}'::bytea, 'hex') in "{column}"::text) > 0)"#
+                )
+            } else {
+                format!(r#"instr(CAST("{column}" AS BLOB), CAST('{text}' AS BLOB)) > 0"#)
+            };
+            let count = self.number(&format!("SELECT count(*) FROM {table} WHERE {stands}")).await;
+            found += usize::from(count > 0);
+        }
+        found
+    }
+
     /// What somebody does behind the relay's back.
     pub async fn execute(&self, sql: &str) {
         let connection = self.connection().await;

@@ -6,7 +6,10 @@ use harness::relay::OPERATOR_KEY;
 use harness::{Client, Collector, Database, Receiver, Relay, Reply, Tenant, Value, eventually, on_each_database};
 use serde_json::json;
 
-on_each_database![nothing_that_was_planted_is_found_where_it_does_not_belong];
+on_each_database![
+    nothing_that_was_planted_is_found_where_it_does_not_belong,
+    nor_where_payloads_are_sealed_and_then_not_in_the_database_either,
+];
 
 /// Nobody reads these anywhere, once they were given.
 const SECRETS: [&str; 10] = [
@@ -33,8 +36,17 @@ const PAYLOADS: [&str; 7] = [
 ];
 
 async fn nothing_that_was_planted_is_found_where_it_does_not_belong(database: Database) {
+    search(&database, false).await;
+}
+
+async fn nor_where_payloads_are_sealed_and_then_not_in_the_database_either(database: Database) {
+    search(&database, true).await;
+}
+
+async fn search(database: &Database, seals: bool) {
     let collector = Collector::start().await;
     let relay = Relay::plan(database.clone())
+        .setting("HOOKYARD_SEAL_PAYLOADS", seals.to_string())
         .setting("HOOKYARD_OTLP_ENDPOINT", collector.endpoint())
         .setting("HOOKYARD_OTLP_HEADERS", format!("x-key={}", SECRETS[9]))
         .setting("HOOKYARD_LOG", "info,api=trace,worker=trace,relay=trace,entity=trace,hookyard=trace")
@@ -75,6 +87,11 @@ async fn nothing_that_was_planted_is_found_where_it_does_not_belong(database: Da
             is_clean("the database's file", &String::from_utf8_lossy(&bytes), &secrets);
         }
     }
+    let mut columns = 0;
+    for payload in PAYLOADS {
+        columns += database.columns_with(payload).await;
+    }
+    assert_eq!(columns == 0, seals, "payloads stand in {columns} columns");
 }
 
 #[track_caller]

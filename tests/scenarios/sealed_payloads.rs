@@ -3,15 +3,19 @@
 use harness::answer::text;
 use harness::metrics::Metrics;
 use harness::ondato::APPROVED;
-use harness::{Client, Database, Receiver, Relay, Reply, Tenant, Value, eventually, json, on_each_database};
-use sea_orm::{ConnectionTrait as _, Statement};
+use harness::{
+    Client, Database, Receiver, Relay, Reply, Tenant, Value, eventually, json, on_each_database, on_postgres,
+};
 
 on_each_database![
     nothing_of_what_came_stands_in_the_database,
     what_was_stored_otherwise_is_read_all_the_same,
     with_its_tenant_a_key_goes,
     what_cannot_be_opened_waits_and_holds_up_nobody,
+    an_answer_that_cannot_be_opened_is_left_out,
+    a_replay_of_many_leaves_out_what_cannot_be_opened,
 ];
+on_postgres![two_processes_make_one_key];
 
 const CANARY: &str = "a name, a date of birth, a number of a passport";
 
@@ -51,38 +55,10 @@ async fn nothing_of_what_came_stands_in_the_database(database: Database) {
     assert_eq!(database.number("SELECT count(*) FROM payload").await, 3);
     assert_eq!(database.number("SELECT count(*) FROM payload WHERE headers <> 'sealed'").await, 0);
     assert_eq!(database.number("SELECT count(*) FROM attempt WHERE response_headers = 'sealed'").await, 1);
-    assert_eq!(columns_with(&database, CANARY).await, 0);
+    assert_eq!(database.columns_with(CANARY).await, 0);
     // This sees it where it is.
-    let columns = columns_with(&database, &tenant.slug).await;
+    let columns = database.columns_with(&tenant.slug).await;
     assert!(columns >= 1, "{columns}");
-}
-
-/// In how many columns of all tables a text stands.
-async fn columns_with(database: &Database, text: &str) -> usize {
-    let columns = if database.is_postgres() {
-        "SELECT c.table_name, c.column_name FROM information_schema.columns c JOIN pg_class t ON t.relname = c.table_name
-        WHERE c.table_schema = 'public' AND NOT t.relispartition AND t.relkind IN ('r', 'p')"
-    } else {
-        "SELECT t.name, c.name FROM sqlite_master t JOIN pragma_table_info(t.name) c WHERE t.type = 'table'"
-    };
-    let db = database.connection().await;
-    let rows = db.query_all_raw(Statement::from_string(db.get_database_backend(), columns)).await.unwrap();
-    let mut found = 0;
-    for row in &rows {
-        let name = |at| row.try_get_by_index::<String>(at).unwrap();
-        let (table, column) = (name(0), name(1));
-        let stands = if database.is_postgres() {
-            format!(
-                r#"(position('{text}' in "{column}"::text) > 0
-                OR position(encode('{text}'::bytea, 'hex') in "{column}"::text) > 0)"#
-            )
-        } else {
-            format!(r#"instr(CAST("{column}" AS BLOB), CAST('{text}' AS BLOB)) > 0"#)
-        };
-        let count = database.number(&format!("SELECT count(*) FROM {table} WHERE {stands}")).await;
-        found += usize::from(count > 0);
-    }
-    found
 }
 
 async fn what_was_stored_otherwise_is_read_all_the_same(database: Database) {
@@ -142,7 +118,7 @@ async fn what_cannot_be_opened_waits_and_holds_up_nobody(database: Database) {
     tenant.act(&format!("{}/pause", route.destination.path())).await.is(200);
     let [hurt, whole] = [route.source.post(body(1)).await.event_id(), route.source.post(body(2)).await.event_id()];
     relay.kill();
-    damage(&database, &hurt).await;
+    damage(&database, "payload", &hurt).await;
     relay.start_again().await;
     let tenant = &tenant.at(&relay.apis[0]);
     tenant.act(&format!("{}/resume", route.destination.path())).await.is(200);
@@ -174,10 +150,87 @@ async fn assert_pending(tenant: &Tenant, event: &str) {
     assert_eq!((&delivery["state"], &delivery["attempts"]), (&json!("pending"), &json!(0)), "{delivery:#}");
 }
 
-/// As a disk or somebody's hand might do it.
-async fn damage(database: &Database, event: &str) {
-    let id = event.parse::<relay::id::EventId>().unwrap().uuid();
+/// What is known otherwise of the attempt is shown.
+async fn an_answer_that_cannot_be_opened_is_left_out(database: Database) {
+    let relay = sealing(&database, true).start().await;
+    let receiver = Receiver::answering([Reply::status(500).body("why"), Reply::status(200)]).await;
+    let route = relay.route_tried(&receiver, Some(&[0, 1])).await;
+    let event = route.source.post(body(1)).await.event_id();
+    relay.pass_time_until("it to arrive", async || (receiver.count() > 1).then_some(())).await;
+    let delivery = text(&route.tenant.settled(&event).await[0], "id");
+    assert_eq!(route.tenant.delivery(&delivery).await["attempt_log"][0]["response_body"], "why");
+
+    damage(&database, "attempt", &delivery).await;
+
+    let failed = &route.tenant.delivery(&delivery).await["attempt_log"][0];
+    assert_eq!((&failed["status"], &failed["response_body"]), (&json!(500), &Value::Null), "{failed:#}");
+}
+
+/// Its line stands in it, and nobody knows behind what it would have to wait.
+async fn a_replay_of_many_leaves_out_what_cannot_be_opened(database: Database) {
+    let relay = sealing(&database, true).start().await;
+    let receiver = Receiver::start().await;
+    let tenant = relay.tenant("acme").await;
+    let source = tenant.source().await;
+    let told = json!({ "order": { "mode": "fifo", "key": "json:/Type" } });
+    let destination = tenant.destination_with(&receiver, told).await;
+    tenant.subscribe(&destination, &["*"]).await;
+    let mut events = Vec::new();
+    for number in 0..3 {
+        events.push(source.post(body(number)).await.event_id());
+        tenant.settled(&events[number]).await;
+    }
+    damage(&database, "payload", &events[1]).await;
+
+    let replay = text(&tenant.post("/replays", json!({ "filter": {} })).await.json(202), "id");
+    let replay = eventually("the replay to be completed", async || {
+        let read = tenant.get(&format!("/replays/{replay}")).await.json(200);
+        Some(read).filter(|replay| replay["state"] == "completed")
+    })
+    .await;
+    assert_eq!((&replay["sent"]["deliveries"], &replay["skipped"]), (&json!(2), &json!(1)), "{replay:#}");
+    eventually("the others to be sent again", async || (receiver.count() == 5).then_some(())).await;
+    let again: Vec<_> = receiver.requests()[3..].iter().map(|it| it.one("webhook-id").to_owned()).collect();
+    assert_eq!(again, [events[0].clone(), events[2].clone()]);
+}
+
+/// Whoever is first makes it for both.
+async fn two_processes_make_one_key(database: Database) {
+    let relay = sealing(&database, true).apis(2).start().await;
+    let receiver = Receiver::start().await;
+    let route = relay.route(&receiver).await;
+    relay.changes_are_heard().await;
+    let [one, other] = [0, 1].map(|api| route.source.at(&relay.apis[api]));
+
+    let held = database.hold_writes_to("payload_key").await;
+    let both_wait = async {
+        let waiting = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()
+            AND wait_event_type = 'Lock' AND query LIKE '%INSERT INTO payload_key%'";
+        eventually("both to make one", async || (database.number(waiting).await == 2).then_some(())).await;
+        held.release().await;
+    };
+    let (first, second, ()) = tokio::join!(one.post(body(0)), other.post(body(1)), both_wait);
+
+    let of_theirs = format!("tenant_id = '{}'", route.tenant.id.parse::<relay::id::TenantId>().unwrap().uuid());
+    let count = async |rows: &str| database.number(&format!("SELECT count(*) FROM {rows} AND {of_theirs}")).await;
+    assert_eq!(count("payload_key WHERE true").await, 1);
+    assert_eq!(count("payload WHERE headers = 'sealed'").await, 2);
+    for (number, event) in [first.event_id(), second.event_id()].into_iter().enumerate() {
+        assert_eq!(route.tenant.settled(&event).await[0]["state"], "delivered");
+        for api in &relay.apis {
+            let read = route.tenant.at(api).get(&format!("/events/{event}/body")).await;
+            assert_eq!(read.text(), body(number));
+        }
+    }
+}
+
+/// As a disk or somebody's hand might do it, to a row of an event's payload or a delivery's attempt.
+async fn damage(database: &Database, table: &str, of: &str) {
+    let (column, body, id) = match table {
+        "payload" => ("event_id", "body", of.parse::<relay::id::EventId>().unwrap().uuid()),
+        _ => ("delivery_id", "response_body", of.parse::<relay::id::DeliveryId>().unwrap().uuid()),
+    };
     let id = if database.is_postgres() { format!("'{id}'") } else { format!("x'{}'", id.simple()) };
-    let cut = "substr(body, 1, length(body) - 1)";
-    database.execute(&format!("UPDATE payload SET body = {cut} WHERE event_id = {id}")).await;
+    let cut = format!("substr({body}, 1, length({body}) - 1)");
+    database.execute(&format!("UPDATE {table} SET {body} = {cut} WHERE {column} = {id}")).await;
 }
