@@ -106,6 +106,11 @@ impl Relay {
         failpoints(&self.database).join(place).exists()
     }
 
+    /// What processes were about to do since it was armed as `PLACE.log`, each in a line behind its number.
+    pub fn noted(&self, place: &str) -> String {
+        std::fs::read_to_string(failpoints(&self.database).join(format!("{place}.log"))).unwrap()
+    }
+
     /// `kill -9` for all of them.
     pub fn kill(&self) {
         self.processes().into_iter().for_each(Process::kill);

@@ -108,6 +108,7 @@ pub(super) async fn terminate_and_kill(context: Context) -> Result<Findings, Str
 /// Another takes over what a frozen one held; when it wakes up it sends nothing and writes nothing.
 pub(super) async fn freeze_worker(context: Context) -> Result<Findings, String> {
     let mut stage = Stage::under_load(plan(context.kind).await.workers(2), RATE).await;
+    stage.relay.arm("may-write.log", "");
     for round in 0..context.rounds(20, 2) {
         // Its destinations take less than comes: it knows of much that it has not sent yet.
         stage.sink.think(Duration::from_millis(250));
@@ -115,6 +116,7 @@ pub(super) async fn freeze_worker(context: Context) -> Result<Findings, String> 
         let worker = stage.relay.workers[round % 2].clone();
         worker.freeze();
         stage.allow_what_is_unwritten().await;
+        stage.allow_what_is_about_to_be_written(&worker).await;
         stage.sink.think(Duration::ZERO);
         // Three leases, so nothing of the frozen one is its own any more.
         for _ in 0..3 {

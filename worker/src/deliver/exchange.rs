@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use entity::destination::Auth;
 use entity::request::{self, Facts};
 use relay::egress::{Outgoing, Response, SendError};
+use relay::failpoint;
 use secrecy::SecretString;
 
 use super::wanted::is_judged;
@@ -115,8 +116,11 @@ impl Sender {
 
     /// Rule A: looked at again before the first byte goes out.
     fn fence(&self, errand: &Errand<'_>) -> Arc<dyn Fn() -> bool + Send + Sync> {
-        let (leases, shard, epoch) = (Arc::clone(&self.leases), errand.start.due.shard, errand.start.epoch);
-        Arc::new(move || leases.may_send(shard, epoch))
+        let (leases, due, epoch) = (Arc::clone(&self.leases), errand.start.due, errand.start.epoch);
+        Arc::new(move || {
+            failpoint::note("may-write", &format_args!("{} {}", due.event_id, due.destination_id));
+            leases.may_send(due.shard, epoch)
+        })
     }
 }
 
