@@ -32,6 +32,7 @@ impl Owner {
         }
     }
 
+    /// Nothing of it is in flight or unwritten here.
     pub(super) fn give_back(&self, lease: Lease) {
         let (db, id, leases, outbox) = (self.db.clone(), self.id, Arc::clone(&self.leases), self.outbox.clone());
         self.spawn(async move {
