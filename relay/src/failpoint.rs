@@ -1,4 +1,5 @@
-//! Places where the fault suite makes a process die or panic. Compiled to nothing but with the feature `test-support`.
+//! Places where the fault suite makes a process die or panic, or is told what it was about to do. Compiled to nothing but with the feature
+//! `test-support`.
 
 /// Where the process is now, and with what. Nothing happens here, ever.
 #[cfg(not(feature = "test-support"))]
