@@ -1,10 +1,12 @@
 //! One HTTP request of a delivery and its outcome.
 
-use relay::id::{DeliveryId, TenantId};
+use relay::id::{DeliveryId, EventId, TenantId};
 use sea_orm::entity::prelude::*;
-use sea_orm::{QueryOrder, QuerySelect};
+use sea_orm::{QueryOrder, QuerySelect, Value};
 
+use crate::delivery::{self, Filter};
 use crate::payload_key::{KeyError, Owner, PayloadKeys};
+use crate::search::Range;
 
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "attempt")]
@@ -26,7 +28,7 @@ pub struct Model {
     pub remote_address: Option<String>,
     /// A JSON array of `[name, value]`, values as Latin-1; or `sealed`.
     pub response_headers: Option<String>,
-    /// The first 16 KiB; or headers and body, sealed.
+    /// The first 16 KiB; or headers and body, sealed. None if there was no answer, if it is not kept, and once it is forgotten.
     pub response_body: Option<Vec<u8>>,
 }
 
@@ -58,6 +60,31 @@ pub async fn of(
         opened.push(row.opened(keys).await?);
     }
     Ok(opened)
+}
+
+/// Deliveries whose answers are forgotten by one statement.
+const SOME: u64 = 100;
+
+/// Forgets what destinations answered to a tenant's event: it may repeat what they were sent.
+pub async fn forget_answers(db: &impl ConnectionTrait, tenant: TenantId, event: EventId) -> Result<(), DbErr> {
+    let of_it = Filter { event_id: Some(event), ..Filter::default() };
+    let mut from = None;
+    loop {
+        let found = delivery::search(db, tenant, &of_it, &Range::newest(from, SOME)).await?;
+        Entity::update_many()
+            .col_expr(Column::ResponseHeaders, Value::String(None).into())
+            .col_expr(Column::ResponseBody, Value::Bytes(None).into())
+            .filter(Column::TenantId.eq(tenant.uuid()))
+            .filter(Column::DeliveryId.is_in(found.rows.iter().map(|row| row.id.uuid())))
+            .filter(Column::ResponseBody.is_not_null())
+            .exec(db)
+            .await?;
+        let last = found.rows.last().filter(|_| found.rows.len() as u64 == SOME).map(|row| row.id.uuid());
+        from = found.until.or(last);
+        if from.is_none() {
+            return Ok(());
+        }
+    }
 }
 
 impl Model {

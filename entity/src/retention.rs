@@ -1,5 +1,5 @@
 //! What is forgotten because it is old: first what waits for a delivery that will not come (it ends as `expired`), then
-//! headers and bodies, then everything that is known of an event. Never what is still to be delivered.
+//! headers and bodies, and what destinations answered, then everything that is known of an event. Never what is still to be delivered.
 //!
 //! PostgreSQL drops whole days. SQLite has none, and deletes a little at a time, so that no webhook waits for it; so does
 //! PostgreSQL with what a tenant keeps for less time than the operator says.
@@ -41,7 +41,7 @@ pub async fn forget(db: &Database, clock: &Clock, retention: &Retention) -> Resu
     if db.is_sqlite() {
         return expired.and(forget_rows(db, now, retention).await);
     }
-    let bodies = forget_days(db, &[PAYLOAD], payloads).await;
+    let bodies = forget_days(db, &[PAYLOAD], payloads).await.and(forget_answers_of_days(db, payloads).await);
     let all = forget_days(db, &METADATA, metadata).await;
     expired.and(bodies).and(all).and(forget_rows_of_some(db, now, retention).await)
 }
@@ -202,12 +202,45 @@ async fn forget_rows_of_some(db: &Database, now: i64, retention: &Retention) -> 
 }
 
 async fn forget_of(db: &Database, tenant: TenantId, now: i64, retention: &Retention) -> Result<(), DbErr> {
-    delete(db, PAYLOAD, tenant, wanted_from(db, tenant, now - retention.payload_ms).await?).await?;
+    let payloads = now - retention.payload_ms;
+    delete(db, PAYLOAD, tenant, wanted_from(db, tenant, payloads).await?).await?;
+    forget_answers(db, tenant, payloads).await?;
     let from = wanted_from(db, tenant, now - retention.metadata_ms).await?;
     for table in METADATA {
         delete(db, table, tenant, from).await?;
     }
     Ok(())
+}
+
+/// Forgets what was answered in the days that ended before `until`. Days of attempts stay for as long as their events, so
+/// that their rows are looked for, of all tenants at once: the index has an entry for each that is left.
+async fn forget_answers_of_days(db: &Database, until: i64) -> Result<(), DbErr> {
+    let until = until - until.rem_euclid(DAY_MS);
+    let text = "SELECT tenant_id FROM attempt WHERE response_body IS NOT NULL AND delivery_id < $1 LIMIT 1";
+    loop {
+        let values: [Value; 1] = [first_of(until).into()];
+        let left = db.read.query_one_raw(Statement::from_sql_and_values(DbBackend::Postgres, text, values)).await?;
+        let Some(left) = left else { return Ok(()) };
+        forget_answers(db, left.try_get_by_index::<Uuid>(0)?.into(), until).await?;
+    }
+}
+
+/// Forgets what was answered to a tenant's deliveries from before `until`, a little at a time: it may repeat what
+/// destinations were sent.
+async fn forget_answers(db: &Database, tenant: TenantId, until: i64) -> Result<(), DbErr> {
+    const SOME: &str = "SELECT delivery_id FROM attempt
+        WHERE tenant_id = $1 AND response_body IS NOT NULL AND delivery_id < $2 ORDER BY delivery_id LIMIT $3";
+    const FORGET: &str = "UPDATE attempt SET response_headers = NULL, response_body = NULL
+        WHERE tenant_id = $1 AND response_body IS NOT NULL AND delivery_id >= $2 AND delivery_id <= $3";
+    let backend = db.finish.get_database_backend();
+    loop {
+        let values: [Value; 3] = [tenant.uuid().into(), first_of(until).into(), STEP.into()];
+        let some = db.read.query_all_raw(Statement::from_sql_and_values(backend, SOME, values)).await?;
+        let (Some(first), Some(last)) = (some.first(), some.last()) else { return Ok(()) };
+        let [first, last] = [first.try_get_by_index::<Uuid>(0)?, last.try_get_by_index::<Uuid>(0)?];
+        let values: [Value; 3] = [tenant.uuid().into(), first.into(), last.into()];
+        db.finish.execute_raw(Statement::from_sql_and_values(backend, FORGET, values)).await?;
+    }
 }
 
 /// From when on a tenant's rows stay: `until`, or when the oldest was made that is still to be delivered.

@@ -19,6 +19,7 @@ mod m20261128_000014_schema_floor;
 mod m20261128_000015_statistics;
 mod m20261128_000016_sources;
 mod m20261129_000017_payload_keys;
+mod m20261129_000018_answers;
 mod schema;
 mod up;
 
@@ -48,6 +49,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261128_000015_statistics::Migration),
             Box::new(m20261128_000016_sources::Migration),
             Box::new(m20261129_000017_payload_keys::Migration),
+            Box::new(m20261129_000018_answers::Migration),
         ]
     }
 }

@@ -5,7 +5,8 @@ use std::str::FromStr;
 /// Set by the operator, the same for every process of a deployment.
 #[derive(Debug, Clone, Copy, clap::Args)]
 pub struct RetentionSettings {
-    /// Headers and bodies are kept so many days after they came, such as `30d`; what is not delivered by then fails
+    /// Headers and bodies are kept so many days after they came, such as `30d`, and as long what destinations answered;
+    /// what is not delivered by then fails
     #[arg(long = "retention-payload", env = "HOOKYARD_RETENTION_PAYLOAD", value_name = "DAYS", default_value = "30d")]
     payload: Days,
 
@@ -70,7 +71,7 @@ pub struct Contradiction {
 /// How long what came is kept, in milliseconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Retention {
-    /// Headers and bodies, and whatever waits for its delivery.
+    /// Headers and bodies, what destinations answered, and whatever waits for its delivery.
     pub payload_ms: i64,
     /// Events, deliveries and attempts.
     pub metadata_ms: i64,

@@ -3,12 +3,15 @@
 use std::time::Duration;
 
 use harness::answer::{items, text};
-use harness::{Client, Database, Receiver, Relay, Tenant, eventually, on_each_database, on_postgres, on_sqlite};
+use harness::{
+    Client, Database, Receiver, Relay, Reply, Source, Tenant, eventually, on_each_database, on_postgres, on_sqlite,
+};
 use sea_orm::{ConnectionTrait, TransactionTrait};
 use serde_json::{Value, json};
 
 on_each_database![
     bodies_are_forgotten_first_and_then_all_of_it,
+    what_was_answered_is_forgotten_with_them,
     what_waits_for_too_long_expires,
     what_is_sent_again_is_kept_until_it_is_sent,
     how_long_is_said_by_the_operator,
@@ -53,6 +56,42 @@ async fn bodies_are_forgotten_first_and_then_all_of_it(database: Database) {
     let listed = items(&tenant.get("/events").await.json(200));
     assert_eq!(listed.iter().map(|event| text(event, "id")).collect::<Vec<_>>(), [young.as_str()]);
     forgotten(tenant, &young).await;
+}
+
+/// It may repeat what was sent.
+async fn what_was_answered_is_forgotten_with_them(database: Database) {
+    let relay = Relay::start(database).await;
+    let receiver = Receiver::always(Reply::status(200).header("x-said", "so").body("thanks for this")).await;
+    let (tenant, source) = answered(&relay, &receiver).await;
+    let (hasty, hastes) = answered(&relay, &receiver).await;
+    hasty.patch("", json!({ "retention": { "payload_d": 2, "metadata_d": 90 } })).await.is(200);
+    let (old, soon_old) = (ended(&tenant, &source, "delivered").await, ended(&hasty, &hastes, "delivered").await);
+    later(&relay, DAY * 20).await;
+    let young = ended(&tenant, &source, "delivered").await;
+    unanswered(&hasty, &soon_old).await;
+    for kept in [&old, &young] {
+        let attempt = attempt(&tenant, kept).await;
+        assert_eq!(attempt["response_body"], "thanks for this");
+        assert!(attempt["response_headers"].to_string().contains("x-said"), "{attempt:#}");
+    }
+
+    later(&relay, DAY * 12).await;
+    let left = unanswered(&tenant, &old).await;
+    assert_eq!((&left["status"], &left["response_headers"]), (&json!(200), &Value::Null));
+    assert_eq!(attempt(&tenant, &young).await["response_body"], "thanks for this");
+
+    let event = text(&tenant.delivery(&young).await, "event_id");
+    tenant.delete(&format!("/events/{event}/body")).await.is(204);
+    assert_eq!(attempt(&tenant, &young).await["response_body"], Value::Null, "at once");
+}
+
+/// A tenant with a source whose events go to the receiver, which is to be quoted.
+async fn answered(relay: &Relay, receiver: &Receiver) -> (Tenant, Source) {
+    let tenant = relay.tenant("acme").await;
+    let destination = tenant.destination_with(receiver, json!({ "keep_responses": true })).await;
+    tenant.subscribe(&destination, &["*"]).await;
+    let source = tenant.source().await;
+    (tenant, source)
 }
 
 async fn what_waits_for_too_long_expires(database: Database) {
@@ -153,8 +192,9 @@ async fn a_body_is_erased_when_somebody_says_so(database: Database) {
 async fn of_what_is_erased_no_byte_is_left_in_the_file(database: Database) {
     const CANARY: &str = "a name, a date of birth, a number of a passport";
     let relay = Relay::start(database.clone()).await;
-    let receiver = Receiver::start().await;
-    let route = relay.route(&receiver).await;
+    // As one does that says what it did not like.
+    let receiver = Receiver::always(Reply::status(503).body(CANARY.repeat(300))).await;
+    let route = relay.route_tried(&receiver, Some(&[0])).await;
     let (tenant, source) = (&route.tenant, &route.source);
     for times in [1, 2, 2_000] {
         let event = source.post(json!({ "event": CANARY.repeat(times) }).to_string()).await.event_id();
@@ -167,6 +207,30 @@ async fn of_what_is_erased_no_byte_is_left_in_the_file(database: Database) {
         assert!(!contents(&database).contains(CANARY), "{times} times");
         relay.start_again().await;
     }
+}
+
+/// Sends an event and waits for the end of its delivery. Gives that.
+async fn ended(tenant: &Tenant, source: &Source, state: &str) -> String {
+    let event = source.post(BODY).await.event_id();
+    let ended = tenant.settled(&event).await;
+    assert_eq!(ended[0]["state"], state, "{ended:#?}");
+    text(&ended[0], "id")
+}
+
+/// The only attempt of a delivery.
+async fn attempt(tenant: &Tenant, delivery: &str) -> Value {
+    let log = tenant.delivery(delivery).await["attempt_log"].clone();
+    assert_eq!(log.as_array().map(Vec::len), Some(1), "{log:#}");
+    log[0].clone()
+}
+
+/// Waits until the answer is forgotten. Gives what is left of the attempt.
+async fn unanswered(tenant: &Tenant, delivery: &str) -> Value {
+    eventually("the answer to be forgotten", async || {
+        let attempt = attempt(tenant, delivery).await;
+        attempt["response_body"].is_null().then_some(attempt)
+    })
+    .await
 }
 
 /// In order, so that nothing is left in the log.

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use entity::change::Changed;
 use entity::payload_key::KeyError;
 use entity::search::Range;
-use entity::{delivery, event, payload};
+use entity::{attempt, delivery, event, payload};
 use poem_openapi::param::Path;
 use poem_openapi::payload::Binary;
 use poem_openapi::{Object, OpenApi};
@@ -184,8 +184,9 @@ impl Api {
 
     /// Erase an event's body
     ///
-    /// Its headers go with it, and nothing can bring them back. What was still to be delivered fails as `payload expired`;
-    /// what is in flight may still arrive. Attributes, ids and the query stay for as long as the event.
+    /// Its headers go with it, and what destinations answered to it, and nothing can bring them back. What was still to be
+    /// delivered fails as `payload expired`; what is in flight may still arrive, and its answer be kept. Attributes, ids and
+    /// the query stay for as long as the event.
     #[oai(path = "/tenants/:tenant_id/events/:event_id/body", method = "delete", operation_id = "erase_event_body")]
     async fn erase(
         &self,
@@ -197,6 +198,7 @@ impl Api {
         let change = access.begin().await?;
         let row = event::find(&change.txn, access.id(), **event_id).await?.ok_or(Error::NotFound)?;
         payload::erase(&change.txn, access.id(), row.id()).await?;
+        attempt::forget_answers(&change.txn, access.id(), row.id()).await?;
         let done = Done::new("erase", row.id(), Some(access.id())).changes([Changed::Payload(row.id())]);
         change.commit(done, Gone::gone()).await
     }

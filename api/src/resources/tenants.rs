@@ -40,7 +40,7 @@ pub struct Tenant {
 /// For how many days what comes is kept.
 #[derive(Debug, Clone, Object)]
 pub struct Retention {
-    /// Headers and bodies. What is not delivered by then fails as `expired`.
+    /// Headers and bodies, and what destinations answered. What is not delivered by then fails as `expired`.
     #[oai(validator(minimum(value = "1"), maximum(value = "36500")))]
     pub payload_d: i64,
     /// Events, deliveries and attempts; no fewer.

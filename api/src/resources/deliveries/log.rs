@@ -26,10 +26,11 @@ pub struct Attempt {
     /// Where it went.
     #[oai(nullable)]
     pub remote_address: Option<String>,
-    /// Pairs of name and value; null without the scope `payloads`.
+    /// Pairs of name and value; null without the scope `payloads`, and once the answer is forgotten: as bodies of its age
+    /// are, or with its event's, if that is erased.
     #[oai(nullable)]
     pub response_headers: Option<Vec<Vec<String>>>,
-    /// The first 16 KiB, as text; null without the scope `payloads`, since a receiver may repeat what it was sent.
+    /// The first 16 KiB, as text; null as the headers are, since a receiver may repeat what it was sent.
     #[oai(nullable)]
     pub response_body: Option<String>,
 }
