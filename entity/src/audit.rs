@@ -61,12 +61,28 @@ pub async fn page(
     cursor: Option<AuditId>,
     limit: u64,
 ) -> Result<Vec<Model>, DbErr> {
-    let wanted = Condition::all()
-        .add(Column::TenantId.eq(tenant.uuid()))
-        .add_option(filter.object.map(|object| Column::Object.eq(object)))
-        .add_option(filter.action.map(|action| Column::Action.eq(action)))
-        .add_option(filter.after.map(|at| Column::Id.gte(first_of(at))))
-        .add_option(filter.before.map(|at| Column::Id.lt(first_of(at))))
-        .add_option(cursor.map(|id| Column::Id.lt(id.uuid())));
-    Entity::find().filter(wanted).order_by_desc(Column::Id).limit(limit).all(db).await
+    filter.of(Condition::all().add(Column::TenantId.eq(tenant.uuid())), cursor, limit).all(db).await
+}
+
+/// Everybody's changes from before `cursor`, newest first: for operators. Those of tenants that are gone are among them, as far as
+/// they are kept, and those of what belongs to no tenant.
+pub async fn page_of_all(
+    db: &impl ConnectionTrait,
+    filter: Filter,
+    cursor: Option<AuditId>,
+    limit: u64,
+) -> Result<Vec<Model>, DbErr> {
+    filter.of(Condition::all(), cursor, limit).all(db).await
+}
+
+impl Filter {
+    fn of(self, whose: Condition, cursor: Option<AuditId>, limit: u64) -> Select<Entity> {
+        let wanted = whose
+            .add_option(self.object.map(|object| Column::Object.eq(object)))
+            .add_option(self.action.map(|action| Column::Action.eq(action)))
+            .add_option(self.after.map(|at| Column::Id.gte(first_of(at))))
+            .add_option(self.before.map(|at| Column::Id.lt(first_of(at))))
+            .add_option(cursor.map(|id| Column::Id.lt(id.uuid())));
+        Entity::find().filter(wanted).order_by_desc(Column::Id).limit(limit)
+    }
 }

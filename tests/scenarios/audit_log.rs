@@ -3,10 +3,14 @@
 use std::time::Duration;
 
 use harness::answer::{items, text};
-use harness::{Database, Receiver, Relay, on_each_database};
+use harness::{Database, Operator, Receiver, Relay, on_each_database};
 use serde_json::{Value, json};
 
-on_each_database![a_change_is_told_with_before_and_after, the_log_is_narrowed_and_read_by_pages];
+on_each_database![
+    a_change_is_told_with_before_and_after,
+    the_log_is_narrowed_and_read_by_pages,
+    an_operator_reads_of_everybody_and_of_who_is_gone,
+];
 
 async fn a_change_is_told_with_before_and_after(database: Database) {
     let relay = Relay::start(database).await;
@@ -66,4 +70,22 @@ async fn the_log_is_narrowed_and_read_by_pages(database: Database) {
     let long_ago = "/audit-log?before=2020-01-01T00:00:00.000Z";
     assert!(items(&tenant.get(long_ago).await.json(200)).is_empty());
     let _ = tenant.get("/audit-log?object_id=x").await.problem(422);
+}
+
+async fn an_operator_reads_of_everybody_and_of_who_is_gone(database: Database) {
+    let relay = Relay::start(database).await;
+    let (tenant, other) = (relay.tenant("acme").await, relay.tenant("other").await);
+    let all = other.key(json!(["read", "write", "payloads", "replay", "secrets", "keys", "audit"])).await;
+    let made = Operator::at(&relay).reads(&["keys", "create", "--operator", "--name", "on call"]).await;
+    tenant.delete("").await.succeeded();
+
+    let operator = relay.operator();
+    let read = async |query: &str| items(&operator.get(&format!("/v1/audit-log?{query}")).await.json(200));
+    let deleted = &read("object=tenant&action=delete").await[0];
+    let said = ["tenant_id", "object_id", "actor"].map(|field| text(deleted, field));
+    assert_eq!(said, [&*tenant.id, &tenant.id, "operator"]);
+    let [keys, of_other] = &read("object=api-key&action=create").await[..] else { panic!("two keys were made") };
+    assert_eq!((&keys["tenant_id"], &keys["object_id"]), (&Value::Null, &made["id"]), "{keys:#}");
+    assert_eq!(of_other["tenant_id"], *other.id);
+    let _ = all.get("/v1/audit-log").await.problem(403);
 }

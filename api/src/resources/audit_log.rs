@@ -1,4 +1,4 @@
-//! The audit log: who changed what of a tenant's, and how it was before.
+//! The audit log: who changed what, and how it was before; a tenant's own, and for operators everybody's.
 
 use entity::audit;
 use poem_openapi::param::Path;
@@ -30,6 +30,9 @@ pub enum Actor {
 #[derive(Debug, Object)]
 pub struct AuditEntry {
     pub id: Id<kind::AuditEntry>,
+    /// Null for what belongs to no tenant: an operator's key.
+    #[oai(nullable)]
+    pub tenant_id: Option<Id<kind::Tenant>>,
     pub at: Time,
     pub actor: Actor,
     #[oai(nullable)]
@@ -69,6 +72,13 @@ pub struct AuditSearch {
     pub paging: Paging,
 }
 
+impl AuditSearch {
+    fn filter(self) -> (audit::Filter, Paging) {
+        let Self { object, action, after, before, paging } = self;
+        (audit::Filter { object, action, after: after.map(|at| at.0.0), before: before.map(|at| at.0.0) }, paging)
+    }
+}
+
 impl AuditEntry {
     fn show(row: &audit::Model) -> Result<Self, Error> {
         let read = |column: &Option<String>| {
@@ -81,6 +91,7 @@ impl AuditEntry {
         };
         Ok(Self {
             id: row.id().into(),
+            tenant_id: row.tenant_id.map(|id| relay::id::TenantId::from(id).into()),
             at: time(row.at),
             actor,
             api_key_id: row.actor.map(|key| relay::id::ApiKeyId::from(key).into()),
@@ -100,6 +111,19 @@ pub struct Api;
 
 #[OpenApi(tag = "Tag::AuditLog")]
 impl Api {
+    /// List everybody's changes
+    ///
+    /// For operators: those of every tenant, newest first, and of what belongs to none. Of a tenant that is gone it says who
+    /// deleted it (`object=tenant&action=delete`).
+    #[oai(path = "/audit-log", method = "get", operation_id = "list_all_audit_log")]
+    async fn list_all(&self, caller: Caller, query: Search<AuditSearch>) -> Result<Found<Page<AuditEntry>>, Error> {
+        caller.operator()?;
+        let (filter, paging) = query.0.filter();
+        let reading = paging.read(&caller.app.keyring, "audit-log".to_owned())?;
+        let rows = audit::page_of_all(&caller.app.db.read, filter, reading.before, reading.rows()).await?;
+        Ok(Found::of(reading.page(rows, audit::Model::id, AuditEntry::show)?))
+    }
+
     /// List changes
     ///
     /// Who changed what of this tenant's, newest first. It is kept for as long as the tenant.
@@ -111,8 +135,7 @@ impl Api {
         query: Search<AuditSearch>,
     ) -> Result<Found<Page<AuditEntry>>, Error> {
         let access = caller.may(Scope::Audit, **tenant_id).await?;
-        let AuditSearch { object, action, after, before, paging } = query.0;
-        let filter = audit::Filter { object, action, after: after.map(|at| at.0.0), before: before.map(|at| at.0.0) };
+        let (filter, paging) = query.0.filter();
         let reading = paging.read(&access.app().keyring, format!("{}/audit-log", access.id()))?;
         let rows = audit::page(&access.app().db.read, access.id(), filter, reading.before, reading.rows()).await?;
         Ok(Found::of(reading.page(rows, audit::Model::id, AuditEntry::show)?))

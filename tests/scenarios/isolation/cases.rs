@@ -9,7 +9,7 @@ use super::ids::Ids;
 pub(super) enum Caller {
     /// Needs no key.
     Anybody,
-    /// Has a source's URL; `bad_input` tries those of others.
+    /// Has a source's URL, and what it asks for: see `a_provider_is_let_in_at_its_own_source_alone`.
     Provider,
     Operator,
     Tenant,
@@ -37,6 +37,12 @@ pub(super) fn find(operation: &Operation) -> Option<&'static Case> {
     CASES.iter().find(|case| case.call == operation.call)
 }
 
+/// Cases of operations that there are no more.
+pub(super) fn stale(operations: &[Operation]) -> Vec<&'static str> {
+    let is_there = |case: &&Case| operations.iter().any(|operation| operation.call == case.call);
+    CASES.iter().filter(|case| !is_there(case)).map(|case| case.call).collect()
+}
+
 type IdOf = fn(&Ids) -> &str;
 
 /// Parameters of lists that are ids: list, parameter, id.
@@ -49,6 +55,13 @@ pub(super) const QUERIES: [(&str, &str, IdOf); 8] = [
     ("/deliveries", "subscription_id", |ids| &ids.subscription),
     ("/deliveries", "replay_id", |ids| &ids.replay),
     ("/deliveries", "source_id", |ids| &ids.source),
+];
+
+/// Fields of a replay's filter that are ids.
+pub(super) const FILTERS: [(&str, IdOf); 3] = [
+    ("source_id", |ids| &ids.source),
+    ("destination_id", |ids| &ids.destination),
+    ("subscription_id", |ids| &ids.subscription),
 ];
 
 const fn nothing(_: &Ids) -> Value {
@@ -90,13 +103,13 @@ static CASES: &[Case] = &[
         "POST /v1/tenants",
         |_| json!({ "name": "new", "slug": format!("new-{}", uuid::Uuid::now_v7().simple()) }),
     ),
+    by_operator("GET /v1/audit-log", nothing),
     by_operator("GET /v1/tenants/{}", nothing),
     by_operator("PATCH /v1/tenants/{}", |_| json!({ "name": "changed" })),
     by_operator("DELETE /v1/tenants/{}", nothing),
     bare("GET /v1/tenants/{}/api-keys"),
     with("POST /v1/tenants/{}/api-keys", |_| json!({ "name": "new", "scopes": ["read"] })),
     bare("GET /v1/tenants/{}/api-keys/{}"),
-    with("PATCH /v1/tenants/{}/api-keys/{}", |_| json!({ "name": "changed" })),
     bare("DELETE /v1/tenants/{}/api-keys/{}"),
     bare("GET /v1/tenants/{}/sources"),
     with(
