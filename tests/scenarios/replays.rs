@@ -1,7 +1,8 @@
 //! "We were down for six hours, send everything again."
 
 use harness::answer::{items, millis, text};
-use harness::{Database, Destination, Receiver, Relay, Tenant, Value, eventually, on_each_database};
+use harness::ondato::APPROVED;
+use harness::{Database, Destination, Receiver, Relay, Reply, Tenant, Value, eventually, on_each_database};
 use serde_json::json;
 
 on_each_database![
@@ -11,6 +12,7 @@ on_each_database![
     a_paused_destination_gets_it_when_it_is_resumed,
     a_replay_is_cancelled_with_what_it_made,
     a_replay_keeps_to_its_rate,
+    a_replay_lets_pass_what_is_new,
     a_replay_survives_a_crash,
     what_cannot_be_sent_is_counted,
     what_makes_no_sense_is_refused,
@@ -175,6 +177,34 @@ async fn a_replay_keeps_to_its_rate(database: Database) {
         let apart = i64::try_from(last - first).unwrap();
         assert!(at[last] - at[first] >= (apart - 1) * 1_000, "{first} and {last} of {at:?}");
     }
+}
+
+async fn a_replay_lets_pass_what_is_new(database: Database) {
+    const OLD: usize = 20;
+    let relay = Relay::start(database).await;
+    let script = [vec![Reply::status(200); OLD], vec![Reply::status(200).held()]].concat();
+    let (busy, free) = (Receiver::answering(script).await, Receiver::start().await);
+    let (tenant, other) = (relay.tenant("acme").await, relay.route(&free).await);
+    let source = tenant.source().await;
+    let destination = tenant.destination_with(&busy, json!({ "max_in_flight": 1 })).await;
+    tenant.subscribe(&destination, &["*"]).await;
+    let old = source.send_many(OLD, 4, |_| "a.b".to_owned()).await;
+    busy.wait_for(OLD).await;
+    let replay = started(&tenant, json!({ "filter": { "source_id": source.id } })).await;
+    eventually("all of it to wait", async || (read(&tenant, &replay).await["sent"]["deliveries"] == OLD).then_some(()))
+        .await;
+    busy.wait_for(OLD + 1).await;
+
+    let new = source.send("a.b").await;
+    // Once what was accepted after it has been read, so has this.
+    other.source.send(APPROVED).await;
+    free.wait_for(1).await;
+    busy.release();
+
+    let arrived = busy.wait_for(2 * OLD + 1).await;
+    let ids: Vec<_> = arrived.iter().map(|request| request.one("webhook-id")).collect();
+    assert_eq!(ids[OLD + 1], new, "right behind the one that was under way");
+    assert!(ids[OLD + 2..].iter().all(|id| old.iter().any(|old| old == id)));
 }
 
 async fn a_replay_survives_a_crash(database: Database) {
