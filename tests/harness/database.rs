@@ -124,8 +124,8 @@ impl Database {
         number
     }
 
-    /// In how many columns of all tables a text stands.
-    pub async fn columns_with(&self, text: &str) -> usize {
+    /// In which columns of all tables one of these texts stands.
+    pub async fn columns_with(&self, texts: &[&str]) -> Vec<String> {
         let columns = if self.is_postgres() {
             "SELECT c.table_name, c.column_name FROM information_schema.columns c JOIN pg_class t ON t.relname = c.table_name
             WHERE c.table_schema = 'public' AND NOT t.relispartition AND t.relkind IN ('r', 'p')"
@@ -134,21 +134,26 @@ impl Database {
         };
         let db = self.connection().await;
         let rows = db.query_all_raw(Statement::from_string(db.get_database_backend(), columns)).await.unwrap();
-        let mut found = 0;
+        let mut found = Vec::new();
         for row in &rows {
             let name = |at| row.try_get_by_index::<String>(at).unwrap();
             let (table, column) = (name(0), name(1));
-            let stands = if self.is_postgres() {
-                format!(
-                    r#"(position('{text}' in "{column}"::text) > 0
-                    OR position(encode('{text}'::bytea, 'hex') in "{column}"::text) > 0)"#
-                )
-            } else {
-                format!(r#"instr(CAST("{column}" AS BLOB), CAST('{text}' AS BLOB)) > 0"#)
+            let stands = |text: &&str| {
+                if self.is_postgres() {
+                    format!(
+                        r#"position('{text}' in "{column}"::text) > 0
+                        OR position(encode('{text}'::bytea, 'hex') in "{column}"::text) > 0"#
+                    )
+                } else {
+                    format!(r#"instr(CAST("{column}" AS BLOB), CAST('{text}' AS BLOB)) > 0"#)
+                }
             };
-            let count = self.number(&format!("SELECT count(*) FROM {table} WHERE {stands}")).await;
-            found += usize::from(count > 0);
+            let stands: Vec<String> = texts.iter().map(stands).collect();
+            let sql = format!("SELECT 1 FROM {table} WHERE {} LIMIT 1", stands.join(" OR "));
+            let row = db.query_one_raw(Statement::from_string(db.get_database_backend(), sql)).await.unwrap();
+            found.extend(row.map(|_| format!("{table}.{column}")));
         }
+        db.close().await.unwrap();
         found
     }
 
