@@ -14,6 +14,8 @@ mod number;
 mod operator;
 mod parse;
 mod place;
+#[cfg(test)]
+mod properties;
 mod seen;
 
 pub use mismatch::Mismatch;

@@ -136,9 +136,12 @@ fn mac(key: &Key, text: &str) -> [u8; 32] {
 
 #[cfg(test)]
 mod tests {
-    use http::HeaderMap;
+    use http::{HeaderMap, HeaderValue};
+    use proptest::collection::vec;
+    use proptest::sample::select;
 
     use super::*;
+    use crate::property::{nearly, of_each};
 
     const ALL: [Handshake; 10] = [
         Handshake::Slack,
@@ -214,6 +217,50 @@ mod tests {
                 assert!(handshake.signed(&inbound, &keys, None).is_none(), "{handshake:?} {inbound:?}");
             }
         }
+    }
+
+    /// Whatever is nearly one is answered with nothing that a browser would run, and with headers that can be sent.
+    #[test]
+    fn what_is_nearly_a_handshake_is_no_oracle() {
+        let query = nearly(
+            "hub.mode=subscribe&hub.verify_token=t&hub.challenge=[a-z0-9]{1,9}|crc_token=[a-z]{1,9}|validationToken=[a-z]{1,9}",
+        );
+        let body = nearly(
+            "\\{\"type\":\"url_verification\",\"challenge\":\"[a-z]{1,9}\"\\}|\\{\"challenge\":\"[a-z]{1,9}\"\\}|\\{\"type\":[01]\\}|\
+            \\{\"event\":\"endpoint.url_validation\",\"payload\":\\{\"plainToken\":\"[a-z]{1,9}\"\\}\\}|\
+            \\[\\{\"data\":\\{\"validationCode\":\"[a-z]{1,9}\"\\}\\}\\]",
+        );
+        let names = vec![
+            "twitch-eventsub-message-type",
+            "aeg-event-type",
+            "webhook-request-origin",
+            "webhook-request-rate",
+            "x-okta-verification-challenge",
+        ];
+        let value = nearly("webhook_callback_verification|SubscriptionValidation|a.example|120");
+        let method = select(vec!["GET", "POST", "OPTIONS"]);
+        let answered = std::cell::Cell::new(0);
+        of_each((method, query, vec((select(names), value), 0..4), body), |(method, query, headers, body)| {
+            let keys = Keys { hmac: keys(&["s"]), tokens: keys(&["t"]), ..Keys::default() };
+            let mut asked = Try { query: Some(query), ..Try::new(method) }.body(body);
+            for (name, value) in &headers {
+                if let Ok(value) = HeaderValue::from_str(value) {
+                    asked.headers.append(*name, value);
+                }
+            }
+            let inbound = asked.inbound();
+            for handshake in ALL {
+                let answers = [handshake.unsigned(&inbound, &keys), handshake.signed(&inbound, &keys, None)];
+                for reply in answers.into_iter().flatten().flatten() {
+                    answered.set(answered.get() + 1);
+                    assert!((200..300).contains(&reply.status), "{handshake:?} {reply:?}");
+                    let is_harmless = |byte: u8| (b' '..0x7f).contains(&byte) && !b"<>&".contains(&byte);
+                    assert!(reply.body.bytes().all(is_harmless), "{handshake:?} {reply:?}");
+                    assert!(reply.headers.iter().all(|(_, value)| HeaderValue::from_str(value).is_ok()), "{reply:?}");
+                }
+            }
+        });
+        assert!(answered.get() > 20, "only {} were answered", answered.get());
     }
 
     #[test]

@@ -17,6 +17,8 @@ mod hmac;
 mod jwt;
 mod parse;
 mod paypal;
+#[cfg(test)]
+mod properties;
 mod public_key;
 mod remote;
 mod rules;

@@ -101,7 +101,13 @@ fn port(word: &str) -> Option<u16> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::collection::vec;
+    use proptest::prelude::{Strategy, any};
+    use proptest::prop_oneof;
+    use proptest::sample::select;
+
     use super::*;
+    use crate::property::{nearly, of_each};
 
     const V4: [u8; 12] = [203, 0, 113, 5, 192, 0, 2, 1, 0x30, 0x39, 1, 187];
     const BEHIND: &[u8] = b"GET / HTTP/1.1\r\n";
@@ -222,5 +228,30 @@ mod tests {
         let endless = [b"PROXY TCP6 ".to_vec(), vec![b'f'; 10_000]].concat();
         let (sender, behind) = read_from(&endless).await;
         assert_eq!((sender, behind.len()), (None, endless.len() - LINE));
+    }
+
+    #[test]
+    fn whatever_comes_first_no_more_is_read_than_a_header_can_have() {
+        let line = nearly(
+            "PROXY (TCP4 203.0.113.[0-9]{1,3} 192.0.2.1|TCP6 2001:db8::[0-9a-f]{0,4} ::1|UNKNOWN) [0-9]{1,5} [0-9]{1,5}\r\n",
+        );
+        let (commands, families) = (select(vec![0x20_u8, 0x21, 0x22]), select(vec![0_u8, 0x11, 0x12, 0x21, 0x31]));
+        let binary =
+            (commands, families, 0..80_u16, vec(any::<u8>(), 0..80)).prop_map(|(command, family, length, rest)| {
+                [SIGNATURE, &[command, family][..], &length.to_be_bytes(), &rest].concat()
+            });
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+        let told = std::cell::Cell::new(0);
+        of_each(prop_oneof![line.prop_map(String::into_bytes), binary], |bytes| {
+            let mut behind = &bytes[..];
+            let sender = runtime.block_on(read(&mut behind));
+            let taken = bytes.len() - behind.len();
+            assert!(taken <= 16 + REST, "{taken} of {bytes:?}");
+            if let Ok(Sender::Client(_)) = sender {
+                told.set(told.get() + 1);
+                assert!(bytes.starts_with(SIGNATURE) || bytes[..taken].ends_with(b"\r\n"), "{taken} of {bytes:?}");
+            }
+        });
+        assert!(told.get() > 20, "only {} of them were headers", told.get());
     }
 }

@@ -144,6 +144,7 @@ mod tests {
 
     use bytes::Bytes;
     use http::HeaderMap;
+    use proptest::prelude::Just;
     use rcgen::{CertificateParams, KeyPair};
     use rustls::ServerConfig;
     use rustls::server::WebPkiClientVerifier;
@@ -154,6 +155,7 @@ mod tests {
     use super::*;
     use crate::egress::client::tests::local;
     use crate::egress::{Outgoing, SendError};
+    use crate::property::{nearly, of_each};
 
     fn pair(name: &str) -> (String, SecretString) {
         let key = KeyPair::generate().unwrap();
@@ -271,5 +273,19 @@ mod tests {
         assert_eq!(of(Some(&one), None), all[1]);
         let shown = format!("{:?}", ClientTls::parse(None, Some((&one, &key))).unwrap());
         assert_eq!(shown, "ClientTls(0 roots, identity: true)");
+    }
+
+    #[test]
+    fn what_is_nearly_pem_is_refused_without_being_repeated() {
+        let made = rcgen::generate_simple_self_signed(["a.example".to_owned()]).unwrap();
+        let (certificate, key) = (made.cert.pem(), made.signing_key.serialize_pem());
+        assert!(ClientTls::parse(Some(&certificate), Some((&certificate, &key.clone().into()))).is_ok());
+        let secret = key.lines().nth(1).unwrap()[..16].to_owned();
+        of_each((nearly(Just(certificate)), nearly(Just(key))), |(certificate, key)| {
+            let _taken_or_refused = ClientTls::parse(Some(&certificate), None);
+            if let Err(error) = ClientTls::parse(None, Some((&certificate, &key.into()))) {
+                assert!(!error.to_string().contains(&secret), "{error}");
+            }
+        });
     }
 }
