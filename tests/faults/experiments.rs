@@ -20,6 +20,7 @@ macro_rules! run {
 pub(crate) const ALL: &[Experiment] = &[
     of("kill-api", &[1, 78], POSTGRES, true, run!(processes::kill_api)),
     of("kill-worker", &[1, 2, 26], BOTH, true, run!(processes::kill_worker)),
+    of("kill-all-in-one", &[1, 2], POSTGRES, true, run!(processes::kill_all_in_one)),
     of("kill-after-answer", &[3], BOTH, true, run!(failpoints::kill_after_answer)),
     of("kill-before-send", &[4], BOTH, true, run!(failpoints::kill_before_send)),
     of("kill-before-commit", &[5], BOTH, false, run!(failpoints::kill_before_commit)),

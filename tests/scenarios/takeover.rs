@@ -2,17 +2,27 @@
 
 use std::time::Duration;
 
+use ::relay::clock::NEVER;
+use ::relay::id::{DeliveryId, DestinationId, TenantId};
+use entity::attempt::Outcome;
+use entity::delivery::{State, shard_of};
+use entity::finish::{self, AttemptLog, Change, Fate, Row, Write};
 use harness::answer::{items, text};
 use harness::ondato::APPROVED;
 use harness::wire::Wire;
 use harness::{
     Client, Database, Receiver, Relay, Reply, Route, eventually, json, on_each_database, on_postgres, within,
 };
+use uuid::Uuid;
 
-on_each_database![a_worker_killed_in_flight_is_followed_by_another];
+on_each_database![
+    a_worker_killed_in_flight_is_followed_by_another,
+    no_statement_writes_of_a_shard_that_is_another_owners,
+];
 on_postgres![
     a_worker_frozen_beyond_its_lease_writes_nothing,
     what_waited_in_a_frozen_worker_is_sent_by_the_other_alone,
+    what_was_about_to_be_sent_by_a_frozen_worker_is_sent_by_the_other_alone,
     a_worker_that_nobody_replaced_forgets_nothing,
 ];
 
@@ -110,6 +120,111 @@ async fn what_waited_in_a_frozen_worker_is_sent_by_the_other_alone(database: Dat
     both_own_shards(&relay).await;
 
     assert_eq!(receiver.count(), 12, "the first one twice, and all others once");
+}
+
+/// It has all that it needs but an access token, which comes when its lease has long ended, and the database cannot tell it so.
+async fn what_was_about_to_be_sent_by_a_frozen_worker_is_sent_by_the_other_alone(database: Database) {
+    let place = database.server_address();
+    let mut wires = [Wire::to(&place), Wire::to(&place)];
+    let mut plan = Relay::plan(database.clone()).workers(2);
+    for (number, wire) in wires.iter().enumerate() {
+        let url = database.url().replace(&place, &wire.address().to_string());
+        plan = plan.setting_of_worker(number, "HOOKYARD_DATABASE_URL", url);
+    }
+    let relay = plan.start().await;
+    both_own_shards(&relay).await;
+    let token = json!({ "access_token": "a-token", "token_type": "Bearer", "expires_in": 3_600 }).to_string();
+    let tokens = Receiver::answering([Reply::status(200).body(token.clone()).held()]).await;
+    let tokens = tokens.otherwise(Reply::status(200).body(token));
+    let receiver = Receiver::start().await;
+    let tenant = relay.tenant("acme").await;
+    let source = tenant.source().await;
+    let auth = json!({
+        "kind": "oauth2_client_credentials", "token_url": tokens.url(), "client_id": "c", "client_secret": "s",
+    });
+    let destination = tenant.destination_with(&receiver, json!({ "auth": auth })).await;
+    tenant.subscribe(&destination, &["*"]).await;
+    let event = source.send(APPROVED).await;
+    let asked = tokens.wait_for(1).await[0].sender;
+    let number = relay.worker_behind(asked);
+    let frozen = &relay.workers[number];
+
+    frozen.freeze();
+    wires[number].silence();
+    relay.clock.advance(LEASE_AND_MORE);
+    tenant.settled(&event).await;
+    tokens.release();
+    frozen.thaw();
+    let over = async || {
+        let client = Client::of(frozen);
+        let (attempts, put_off) = ("hookyard_attempts_total", "hookyard_attempts_put_off_total");
+        (client.metric(attempts).await + client.metric(put_off).await >= 1.0).then_some(())
+    };
+    eventually("it to have sent it, or to have left it", over).await;
+    wires[number].mend();
+    both_own_shards(&relay).await;
+
+    assert_eq!(receiver.count(), 1, "it was sent by both");
+}
+
+/// Whoever sends them, and however late they come: nobody can show this with programs that look at their lease before.
+async fn no_statement_writes_of_a_shard_that_is_another_owners(database: Database) {
+    const EPOCH: i64 = 7;
+    let relay = Relay::start(database.clone()).await;
+    let Route { tenant, source, destination, .. } = relay.route(&Receiver::start().await).await;
+    tenant.act(&format!("{}/pause", destination.path())).await.is(200);
+    let event = source.send(APPROVED).await;
+    let delivery = text(&tenant.delivery_of(&event).await, "id");
+    tenant.delivery_in(&delivery, "held").await;
+    let parked = format!("SELECT count(*) FROM pending WHERE attempts = 0 AND due_at = {NEVER}");
+    eventually("it to be parked", async || (database.number(&parked).await == 1).then_some(())).await;
+    relay.kill();
+    let owner = Uuid::from_u128(1);
+    let written = if database.is_postgres() { format!("'{owner}'") } else { format!("X'{}'", owner.simple()) };
+    database.execute(&format!("UPDATE shard SET owner = {written}, epoch = {EPOCH}")).await;
+
+    let db = entity::Database::open(&database.url()).await.unwrap();
+    let write = async |owner: Uuid, epoch: i64, change: Change| {
+        let row = Row {
+            tenant_id: tenant.id.parse::<TenantId>().unwrap(),
+            id: delivery.parse::<DeliveryId>().unwrap(),
+            shard: shard_of(destination.id.parse::<DestinationId>().unwrap()),
+            epoch,
+        };
+        finish::write(&db, owner, &[Write { row, change, command: None }], 1).await.unwrap()[0]
+    };
+    let log = |number| AttemptLog {
+        number,
+        at: 1,
+        duration_ms: 1,
+        outcome: Outcome::Rejected,
+        status: Some(503),
+        error: None,
+        remote_address: None,
+        response_headers: None,
+        response_body: None,
+        keep: true,
+    };
+    let finished = |state, last| Change::Finish { state, reason: None, last };
+    for (whose, epoch) in [(owner, EPOCH + 1), (owner, EPOCH - 1), (Uuid::from_u128(2), EPOCH)] {
+        for change in [
+            finished(State::Delivered, Some(log(1))),
+            finished(State::Cancelled, None),
+            Change::Reschedule { due_at: 5, last: log(1) },
+            Change::Move { due_at: 5 },
+        ] {
+            assert_eq!(write(whose, epoch, change.clone()).await, Fate::Fenced, "{change:?} of {whose}, {epoch}");
+        }
+    }
+    assert_eq!(database.number(&parked).await, 1);
+    assert_eq!(database.number("SELECT count(*) FROM delivery").await, 0);
+    assert_eq!(database.number("SELECT count(*) FROM attempt").await, 0);
+
+    // Nor takes the owner an attempt back that is known of by then.
+    for (number, fate) in [(3, Fate::Done), (2, Fate::Gone), (4, Fate::Done)] {
+        assert_eq!(write(owner, EPOCH, Change::Reschedule { due_at: 5, last: log(number) }).await, fate, "{number}");
+    }
+    assert_eq!(database.number("SELECT count(*) FROM pending WHERE attempts = 4").await, 1);
 }
 
 /// Its lease has ended, its connections are gone, and what its attempt came to is not written: it still owns its shards.

@@ -230,12 +230,14 @@ pub(super) async fn migration_interrupted(context: Context) -> Result<Findings, 
     let whole = Database::create(context.kind).await;
     Operator::of(&whole, &harness::clock::Clock::in_directory(&whole.directory())).does(&["migrate"]).await;
     let schema = schema_of(&whole).await;
-    let began = Instant::now();
+    let all = applied(&whole).await;
     let probe = Database::create(context.kind).await;
+    let began = Instant::now();
     Operator::of(&probe, &harness::clock::Clock::in_directory(&probe.directory())).does(&["migrate"]).await;
     let takes = began.elapsed();
     let mut findings = Findings::default();
     let rounds = context.rounds(40, 6);
+    let mut part_way = 0;
     for round in 0..rounds {
         let database = Database::create(context.kind).await;
         let clock = harness::clock::Clock::in_directory(&database.directory());
@@ -250,6 +252,7 @@ pub(super) async fn migration_interrupted(context: Context) -> Result<Findings, 
         let _ = child.kill();
         child.wait().unwrap();
         findings.faults += 1;
+        part_way += usize::from((1..all).contains(&applied(&database).await));
         let began = Instant::now();
         Operator::of(&database, &clock).does(&["migrate"]).await;
         findings.recovery_ms = findings.recovery_ms.max(Some(began.elapsed().as_millis()));
@@ -260,7 +263,26 @@ pub(super) async fn migration_interrupted(context: Context) -> Result<Findings, 
     }
     whole.drop().await;
     probe.drop().await;
+    println!("{part_way} of {rounds} were killed between the first migration and the last of {all}");
+    if context.full && part_way == 0 {
+        findings.broken.push("none was killed between the first migration and the last".to_owned());
+    }
     Ok(findings)
+}
+
+/// Migrations that are done.
+async fn applied(database: &Database) -> i64 {
+    let is_there = if database.is_postgres() {
+        "SELECT count(*) FROM pg_class WHERE relname = 'seaql_migrations'"
+    } else if std::path::Path::new(database.url().trim_start_matches("sqlite://")).exists() {
+        "SELECT count(*) FROM sqlite_master WHERE name = 'seaql_migrations'"
+    } else {
+        return 0;
+    };
+    match database.number(is_there).await {
+        0 => 0,
+        _ => database.number("SELECT count(*) FROM seaql_migrations").await,
+    }
 }
 
 /// A number that says whether two schemas are the same.

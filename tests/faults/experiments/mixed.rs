@@ -25,6 +25,7 @@ pub(super) async fn ill_destinations(context: Context) -> Result<Findings, Strin
 pub(super) async fn chaos(context: Context) -> Result<Findings, String> {
     let mut stage = Stage::set(plan(context.kind).await).await;
     let server = (context.kind == Kind::Postgres).then(Server::of_the_run);
+    stage.relay.arm("may-write.log", "");
     let mut die = 0x9e37_79b9_7f4a_7c15_u64;
     let end = Instant::now() + context.lasts(Duration::from_secs(240), Duration::from_secs(20));
     stage.sink.fail_one_in(20);
@@ -57,6 +58,7 @@ pub(super) async fn chaos(context: Context) -> Result<Findings, String> {
             3 => {
                 worker.freeze();
                 stage.allow_what_is_unwritten().await;
+                stage.allow_what_is_about_to_be_written(&worker).await;
                 stage.let_leases_end();
                 worker.thaw();
             }

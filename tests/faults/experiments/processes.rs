@@ -29,8 +29,16 @@ pub(super) async fn kill_api(context: Context) -> Result<Findings, String> {
 
 /// The worker, which is also the api where both are one.
 pub(super) async fn kill_worker(context: Context) -> Result<Findings, String> {
-    let mut stage = Stage::under_load(plan(context.kind).await, RATE).await;
-    for round in 0..context.rounds(200, 10) {
+    killed(Stage::under_load(plan(context.kind).await, RATE).await, context.rounds(200, 10)).await
+}
+
+/// One process for all on PostgreSQL: what it commits it sends without reading it, and leases say whose its shards are.
+pub(super) async fn kill_all_in_one(context: Context) -> Result<Findings, String> {
+    killed(Stage::under_load(plan(context.kind).await.together(), RATE).await, context.rounds(200, 10)).await
+}
+
+async fn killed(mut stage: Stage, rounds: usize) -> Result<Findings, String> {
+    for round in 0..rounds {
         stage.goes_on(round).await;
         let worker = stage.relay.workers[0].clone();
         worker.kill();
