@@ -1,5 +1,5 @@
 //! Natural batching: an event is committed at once when nothing is being committed, and together with others while
-//! something is. A 2xx is said after the commit.
+//! something is, or while many come. A 2xx is said after the commit.
 
 use std::collections::{HashMap, HashSet};
 use std::panic::AssertUnwindSafe;
@@ -30,6 +30,14 @@ const LINE_BYTES: usize = 64 << 20;
 /// A database that went away is asked so often before the callers are sent away.
 const TRIES: usize = 3;
 const BETWEEN_TRIES: Duration = Duration::from_millis(100);
+
+/// Where several come at a time, a batch begins so long after the one before it: fewer and larger ones leave the processor to
+/// whoever sends, and quiet tenants wait less for it behind a noisy one. Whoever comes alone is committed at once.
+const GATHER: Duration = Duration::from_millis(3);
+/// So many in one batch are several.
+const SEVERAL: usize = 4;
+/// So many are enough to begin with.
+const ENOUGH: usize = 64;
 
 /// Cheap to clone; all clones feed the same line.
 #[derive(Debug, Clone)]
@@ -111,11 +119,13 @@ struct Writer {
 
 impl Writer {
     async fn run(self, waiting: Line, _until: DropGuard) {
+        let mut gather_until = None;
         loop {
-            let batch = collect(&mut *waiting.lock().await).await;
+            let batch = collect(&mut *waiting.lock().await, gather_until).await;
             if batch.is_empty() {
                 return;
             }
+            gather_until = (batch.len() >= SEVERAL).then(|| Instant::now() + GATHER);
             self.commit_all_safely(batch).await;
         }
     }
@@ -257,12 +267,13 @@ impl Writer {
     }
 }
 
-/// Waits for an event and takes what else is there, up to a batch. Empty: nobody sends any more.
-async fn collect(line: &mut mpsc::Receiver<Waiting>) -> Vec<Waiting> {
-    match line.recv().await {
-        Some(first) => take(line, vec![first]),
-        None => Vec::new(),
+/// Waits for an event, and until then for others, and takes what is there, up to a batch. Empty: nobody sends any more.
+async fn collect(line: &mut mpsc::Receiver<Waiting>, gather_until: Option<Instant>) -> Vec<Waiting> {
+    let Some(first) = line.recv().await else { return Vec::new() };
+    if let Some(until) = gather_until.filter(|_| line.len() < ENOUGH) {
+        tokio::time::sleep_until(until.into()).await;
     }
+    take(line, vec![first])
 }
 
 /// Fills a batch with what is there.
@@ -305,4 +316,40 @@ fn id_of(accepted: Accepted, event: &NewEvent) -> EventId {
 fn refusal(error: &DbErr) -> Refusal {
     tracing::error!(error = error as &dyn std::error::Error, "events were not stored");
     if entity::database::is_away(error) { Refusal::Away } else { Refusal::Fault }
+}
+
+#[cfg(test)]
+mod tests {
+    use relay::id::TenantId;
+
+    use super::*;
+
+    fn waiting() -> Waiting {
+        let event = NewEvent::of_ours(TenantId::at(1), "A".to_owned(), &serde_json::json!({}), 1);
+        let room = Arc::new(Semaphore::new(1)).try_acquire_owned().unwrap();
+        Waiting { event, caller: Caller { answer: oneshot::channel().0, _room: room } }
+    }
+
+    /// How many are committed together of these, which are there, and one that comes a moment later.
+    async fn together(there: usize, gather_until: Option<Instant>) -> usize {
+        let (sender, mut line) = mpsc::channel(LINE);
+        for _ in 0..there {
+            sender.try_send(waiting()).unwrap();
+        }
+        let later = async {
+            tokio::task::yield_now().await;
+            sender.try_send(waiting()).unwrap();
+        };
+        tokio::join!(collect(&mut line, gather_until), later).0.len()
+    }
+
+    #[tokio::test]
+    async fn who_comes_alone_waits_for_nobody_and_where_many_come_they_gather() {
+        let soon = || Some(Instant::now() + Duration::from_millis(20));
+        let never = || Some(Instant::now() + Duration::from_secs(3_600));
+        assert_eq!(together(1, None).await, 1);
+        assert_eq!(together(1, Instant::now().checked_sub(GATHER)).await, 1, "the time is over");
+        assert_eq!(together(1, soon()).await, 2);
+        assert_eq!(together(1 + ENOUGH, never()).await, 1 + ENOUGH, "these are enough");
+    }
 }
