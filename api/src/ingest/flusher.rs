@@ -31,12 +31,13 @@ const LINE_BYTES: usize = 64 << 20;
 const TRIES: usize = 3;
 const BETWEEN_TRIES: Duration = Duration::from_millis(100);
 
-/// Where several come at a time, a batch begins so long after the one before it: fewer and larger ones leave the processor to
-/// whoever sends, and quiet tenants wait less for it behind a noisy one. Whoever comes alone is committed at once.
+/// On PostgreSQL, where several come at a time, a batch begins so long after the one before it: fewer and larger ones leave
+/// the processor to whoever sends, and quiet tenants wait less for it behind a noisy one. Who comes when nobody else does is
+/// committed at once.
 const GATHER: Duration = Duration::from_millis(3);
 /// So many in one batch are several.
 const SEVERAL: usize = 4;
-/// So many are enough to begin with.
+/// Where so many wait already, there is nothing to gather.
 const ENOUGH: usize = 64;
 
 /// Cheap to clone; all clones feed the same line.
@@ -125,7 +126,8 @@ impl Writer {
             if batch.is_empty() {
                 return;
             }
-            gather_until = (batch.len() >= SEVERAL).then(|| Instant::now() + GATHER);
+            let is_one_of_many = batch.len() >= SEVERAL && !self.db.is_sqlite();
+            gather_until = is_one_of_many.then(|| Instant::now() + GATHER);
             self.commit_all_safely(batch).await;
         }
     }
@@ -270,7 +272,7 @@ impl Writer {
 /// Waits for an event, and until then for others, and takes what is there, up to a batch. Empty: nobody sends any more.
 async fn collect(line: &mut mpsc::Receiver<Waiting>, gather_until: Option<Instant>) -> Vec<Waiting> {
     let Some(first) = line.recv().await else { return Vec::new() };
-    if let Some(until) = gather_until.filter(|_| line.len() < ENOUGH) {
+    if let Some(until) = gather_until.filter(|until| *until > Instant::now() && line.len() < ENOUGH) {
         tokio::time::sleep_until(until.into()).await;
     }
     take(line, vec![first])
