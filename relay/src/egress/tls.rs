@@ -280,7 +280,7 @@ mod tests {
         let made = rcgen::generate_simple_self_signed(["a.example".to_owned()]).unwrap();
         let (certificate, key) = (made.cert.pem(), made.signing_key.serialize_pem());
         assert!(ClientTls::parse(Some(&certificate), Some((&certificate, &key.clone().into()))).is_ok());
-        let secret = key.lines().nth(1).unwrap()[..16].to_owned();
+        let secret = key.lines().nth(2).unwrap()[..16].to_owned();
         of_each((nearly(Just(certificate)), nearly(Just(key))), |(certificate, key)| {
             let _taken_or_refused = ClientTls::parse(Some(&certificate), None);
             if let Err(error) = ClientTls::parse(None, Some((&certificate, &key.into()))) {
