@@ -22,7 +22,6 @@ on_each_database![
 on_postgres![
     a_worker_frozen_beyond_its_lease_writes_nothing,
     what_waited_in_a_frozen_worker_is_sent_by_the_other_alone,
-    what_was_about_to_be_sent_by_a_frozen_worker_is_sent_by_the_other_alone,
     a_worker_that_nobody_replaced_forgets_nothing,
 ];
 
@@ -120,51 +119,6 @@ async fn what_waited_in_a_frozen_worker_is_sent_by_the_other_alone(database: Dat
     both_own_shards(&relay).await;
 
     assert_eq!(receiver.count(), 12, "the first one twice, and all others once");
-}
-
-/// It has all that it needs but an access token, which comes when its lease has long ended, and the database cannot tell it so.
-async fn what_was_about_to_be_sent_by_a_frozen_worker_is_sent_by_the_other_alone(database: Database) {
-    let place = database.server_address();
-    let mut wires = [Wire::to(&place), Wire::to(&place)];
-    let mut plan = Relay::plan(database.clone()).workers(2);
-    for (number, wire) in wires.iter().enumerate() {
-        let url = database.url().replace(&place, &wire.address().to_string());
-        plan = plan.setting_of_worker(number, "HOOKYARD_DATABASE_URL", url);
-    }
-    let relay = plan.start().await;
-    both_own_shards(&relay).await;
-    let token = json!({ "access_token": "a-token", "token_type": "Bearer", "expires_in": 3_600 }).to_string();
-    let tokens = Receiver::answering([Reply::status(200).body(token.clone()).held()]).await;
-    let tokens = tokens.otherwise(Reply::status(200).body(token));
-    let receiver = Receiver::start().await;
-    let tenant = relay.tenant("acme").await;
-    let source = tenant.source().await;
-    let auth = json!({
-        "kind": "oauth2_client_credentials", "token_url": tokens.url(), "client_id": "c", "client_secret": "s",
-    });
-    let destination = tenant.destination_with(&receiver, json!({ "auth": auth })).await;
-    tenant.subscribe(&destination, &["*"]).await;
-    let event = source.send(APPROVED).await;
-    let asked = tokens.wait_for(1).await[0].sender;
-    let number = relay.worker_behind(asked);
-    let frozen = &relay.workers[number];
-
-    frozen.freeze();
-    wires[number].silence();
-    relay.clock.advance(LEASE_AND_MORE);
-    tenant.settled(&event).await;
-    tokens.release();
-    frozen.thaw();
-    let over = async || {
-        let client = Client::of(frozen);
-        let (attempts, put_off) = ("hookyard_attempts_total", "hookyard_attempts_put_off_total");
-        (client.metric(attempts).await + client.metric(put_off).await >= 1.0).then_some(())
-    };
-    eventually("it to have sent it, or to have left it", over).await;
-    wires[number].mend();
-    both_own_shards(&relay).await;
-
-    assert_eq!(receiver.count(), 1, "it was sent by both");
 }
 
 /// Whoever sends them, and however late they come: nobody can show this with programs that look at their lease before.
