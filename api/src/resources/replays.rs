@@ -168,9 +168,9 @@ impl Api {
     /// Send many again
     ///
     /// It is counted first, then sent, in a lane of its own behind everything else; where a destination wants an order, in
-    /// line with everything else. If the filter asks anything of
-    /// deliveries, the deliveries that fit are repeated, but those that were asked for again since; else all events that
-    /// fit. It goes on after a restart, and to destinations that are paused as soon as they are resumed.
+    /// line with everything else. If the filter asks anything of deliveries, the deliveries that fit are repeated, but those
+    /// that were asked for again since; else all events that fit. It goes on after a restart, and to destinations that are
+    /// paused as soon as they are resumed.
     #[oai(path = "/tenants/:tenant_id/replays", method = "post", operation_id = "create_replay")]
     async fn create(
         &self,
