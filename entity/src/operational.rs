@@ -4,13 +4,15 @@
 use chrono::{DateTime, SecondsFormat};
 use relay::id::{DeliveryId, DestinationId, SourceId, TenantId};
 use relay::order::Order;
+use relay::quota::Rate;
 use sea_orm::{ConnectionTrait, DbErr};
 use serde_json::{Map, Value, json};
+use uuid::Uuid;
 
-use crate::destination;
 use crate::ingest::{self, NewDelivery, NewEvent};
 use crate::source::built_in;
 use crate::subscription::{self, About, Rule};
+use crate::{destination, notice};
 
 /// Something that a tenant hears of.
 #[derive(Debug, Clone, PartialEq)]
@@ -102,15 +104,38 @@ impl Notice {
 
     /// Little is left of what the tenant, or one of its sources, may send in a second.
     #[must_use]
-    pub fn quota_near(tenant: TenantId, source: Option<(SourceId, &str)>, per_second: u32, burst: u32) -> Self {
+    pub fn rate_near(tenant: TenantId, source: Option<(SourceId, &str)>, rate: Rate) -> Self {
+        let quota = if source.is_some() { "rate_limit" } else { "events_per_s" };
+        Self::near(tenant, quota, source, json!({ "per_second": rate.per_second, "burst": rate.burst }))
+    }
+
+    /// Few more things of a kind may be added to the tenant, or to one of its sources: `used` of `limit` are there. `quota`
+    /// is what operators call it, see `Limits` of the API.
+    #[must_use]
+    pub fn count_near(
+        tenant: TenantId,
+        quota: &'static str,
+        source: Option<(SourceId, &str)>,
+        (used, limit): (u64, u32),
+    ) -> Self {
+        Self::near(tenant, quota, source, json!({ "used": used, "limit": limit }))
+    }
+
+    /// Every such notice has the same fields.
+    fn near(tenant: TenantId, quota: &'static str, source: Option<(SourceId, &str)>, more: Value) -> Self {
         let (id, name) = source.unzip();
-        let data = json!({
-            "quota": if source.is_some() { "rate_limit" } else { "events_per_s" },
+        let mut data = json!({
+            "quota": quota,
             "source_id": id.map(|id: SourceId| id.to_string()),
             "name": name,
-            "per_second": per_second,
-            "burst": burst,
+            "per_second": null,
+            "burst": null,
+            "limit": null,
+            "used": null,
         });
+        if let (Value::Object(data), Value::Object(more)) = (&mut data, more) {
+            data.extend(more);
+        }
         Self { tenant, event_type: "quota.near", destination: None, data }
     }
 
@@ -138,6 +163,22 @@ pub async fn tell_if_wanted(txn: &impl ConnectionTrait, notice: &Notice, now: i6
     let rules = subscription::rules(txn, notice.tenant).await?;
     let event = event(notice, &rules, now);
     if event.deliveries.is_empty() { Ok(()) } else { ingest::insert(txn, &event).await }
+}
+
+/// What is seen by many, and again and again, is told once an hour: in milliseconds.
+pub const QUIET_MS: i64 = 3_600_000;
+
+/// The same, unless it was told within the hour; `kind` and `object` are what it is told by.
+pub async fn tell_hourly(
+    txn: &impl ConnectionTrait,
+    (kind, object): (&str, Uuid),
+    notice: &Notice,
+    now: i64,
+) -> Result<(), DbErr> {
+    if notice::claim(txn, notice.tenant, (kind, object), now - QUIET_MS, now).await? {
+        tell_if_wanted(txn, notice, now).await?;
+    }
+    Ok(())
 }
 
 /// The event, with its deliveries.
@@ -227,8 +268,9 @@ mod tests {
             Notice::expiring(&row, 5, 6),
             Notice::failed(&row, 1, &[failed]),
             Notice::rejecting(tenant, (SourceId::at(4), "Stripe"), 10, &["signature_wrong"]),
-            Notice::quota_near(tenant, Some((SourceId::at(4), "Stripe")), 10, 20),
-            Notice::quota_near(tenant, None, 10, 20),
+            Notice::rate_near(tenant, Some((SourceId::at(4), "Stripe")), Rate { per_second: 10, burst: 20 }),
+            Notice::rate_near(tenant, None, Rate { per_second: 10, burst: 20 }),
+            Notice::count_near(tenant, "sources", None, (9, 10)),
         ];
         let notices: Vec<Notice> = happened.into_iter().chain(others).collect();
         let types = notices.iter().map(|notice| notice.event_type).collect::<std::collections::BTreeSet<_>>();
@@ -242,7 +284,9 @@ mod tests {
                 (body.as_object().unwrap().keys().cloned().collect::<Vec<_>>(), data)
             };
             let body = std::str::from_utf8(&event.body).unwrap();
-            assert_eq!(keys(body), keys(event_type.samples[0]));
+            for sample in event_type.samples {
+                assert_eq!(keys(body), keys(sample));
+            }
             let headers = http::HeaderMap::new();
             let inbound =
                 relay::inbound::Inbound { method: "POST", headers: &headers, path: "", query: None, body: &event.body };

@@ -13,6 +13,7 @@ on_each_database![
     what_expires_soon_is_told_of_before,
     a_source_that_refuses_is_told_of,
     a_quota_that_is_nearly_used_up_is_told_of,
+    things_that_are_nearly_too_many_are_told_of_once,
     nobody_is_told_who_does_not_ask,
 ];
 
@@ -157,6 +158,51 @@ async fn a_quota_that_is_nearly_used_up_is_told_of(database: Database) {
     let body: Value = serde_json::from_slice(&request.body).unwrap();
     assert_eq!((&body["type"], &body["data"]["quota"]), (&json!("quota.near"), &json!("rate_limit")));
     assert_eq!((&body["data"]["source_id"], &body["data"]["burst"]), (&json!(source.id), &json!(30)));
+}
+
+async fn things_that_are_nearly_too_many_are_told_of_once(database: Database) {
+    let relay = Relay::start(database).await;
+    let on_call = Receiver::start().await;
+    let tenant = relay.tenant("acme").await;
+    listens(&tenant, &on_call).await;
+    let limits = json!({ "sources": 10, "credentials_per_source": 5, "request_ids_per_week": 10, "subscriptions": 4 });
+    relay.operator().patch(&format!("/v1/tenants/{}", tenant.id), json!({ "limits": limits })).await.is(200);
+    let mut last = None;
+    for _ in 0..10 {
+        last = Some(tenant.guarded_source("ondato", "correct horse battery").await.0);
+    }
+    let source = last.unwrap();
+    for number in 2..=5 {
+        let new = json!({ "kind": "basic", "username": format!("user-{number}"), "password": "correct horse battery" });
+        tenant.post(&format!("/sources/{}/credentials", source.id), new).await.is(201);
+    }
+    for ids in [json!(["a", "b", "c", "d", "e", "f", "g", "h"]), json!(["i"]), json!(["j"])] {
+        tenant.post("/request-ids", json!({ "request_ids": ids })).await.is(201);
+    }
+    // Of so few that there may be, nobody is told: three more, of four.
+    let route = tenant.destination(&on_call).await;
+    for _ in 0..3 {
+        tenant.subscribe(&route, &["nothing"]).await;
+    }
+    tenant.act(&format!("{}/pause", route.path())).await.is(200);
+
+    let requests = on_call.wait_for(4).await;
+    let told = requests.iter().map(|request| serde_json::from_slice::<Value>(&request.body).unwrap()["data"].clone());
+    let mut told: Vec<Value> = told.filter(|data| data["state"].is_null()).collect();
+    told.sort_by_key(|data| data["quota"].to_string());
+    let near = |quota: &str, (used, limit): (u32, u32), source: Value| {
+        let name = if source.is_null() { Value::Null } else { json!("in") };
+        json!({ "quota": quota, "used": used, "limit": limit, "source_id": source, "name": name,
+            "per_second": null, "burst": null })
+    };
+    let expected = [
+        near("credentials_per_source", (5, 5), json!(source.id)),
+        near("request_ids_per_week", (9, 10), Value::Null),
+        near("sources", (9, 10), Value::Null),
+    ];
+    assert_eq!(told, expected, "when less than a fifth was left");
+    let all = items(&tenant.get("/events?event_type=quota.near").await.json(200));
+    assert_eq!(all.len(), 3, "each once: {all:#?}");
 }
 
 async fn nobody_is_told_who_does_not_ask(database: Database) {

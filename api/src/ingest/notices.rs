@@ -1,13 +1,13 @@
 //! What a tenant is to hear of its sources: noticed beside the requests, and told a moment later.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use entity::operational::{self, Notice};
+use entity::operational::{self, Notice, QUIET_MS};
 use entity::source::Configured;
 use entity::wake::Wake;
-use entity::{Database, DbErr, notice};
+use entity::{Database, DbErr};
 use relay::clock::Clock;
 use relay::id::{SourceId, Uuid};
 use relay::quota::Rate;
@@ -25,19 +25,13 @@ struct Seen {
     told: HashMap<(&'static str, Uuid), i64>,
 }
 
-/// What a source refused lately.
-#[derive(Debug)]
-struct Refused {
-    since: i64,
-    count: u64,
-    causes: BTreeSet<&'static str>,
-}
+/// The last requests that a source refused: when, and why. The oldest is the first.
+#[derive(Debug, Default)]
+struct Refused(VecDeque<(i64, &'static str)>);
 
 /// A source that refuses so many requests in so long a time, in milliseconds, is told of: one mistyped secret, not one guess.
-const REFUSED: u64 = 10;
+const REFUSED: usize = 10;
 const WITHIN_MS: i64 = 300_000;
-/// The same is told again after an hour.
-const QUIET_MS: i64 = 3_600_000;
 /// How often it is told.
 const EVERY: Duration = Duration::from_secs(1);
 /// Sources that are watched at a time.
@@ -49,21 +43,15 @@ impl Notices {
         let id = source.source.id();
         let mut seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if !seen.refused.contains_key(&id) && seen.refused.len() >= SOURCES {
-            seen.refused.retain(|_, refused| now - refused.since < WITHIN_MS);
+            seen.refused.retain(|_, refused| refused.since(now).is_some());
             if seen.refused.len() >= SOURCES {
                 return;
             }
         }
-        let refused = seen.refused.entry(id).or_insert_with(|| Refused::from(now));
-        if now - refused.since >= WITHIN_MS {
-            *refused = Refused::from(now);
-        }
-        refused.count += 1;
-        refused.causes.insert(cause);
-        if refused.count >= REFUSED {
-            let causes: Vec<&str> = refused.causes.iter().copied().collect();
+        let refused = seen.refused.entry(id).or_default();
+        if let Some(causes) = refused.once_more(cause, now) {
             let named = (id, source.source.name.as_str());
-            let notice = Notice::rejecting(source.source.tenant(), named, refused.count, &causes);
+            let notice = Notice::rejecting(source.source.tenant(), named, REFUSED as u64, &causes);
             seen.tell(id.uuid(), notice, now);
         }
     }
@@ -73,7 +61,7 @@ impl Notices {
         let (tenant, id) = (source.source.tenant(), source.source.id());
         let named = (!of_all).then_some((id, source.source.name.as_str()));
         let object = if of_all { tenant.uuid() } else { id.uuid() };
-        let notice = Notice::quota_near(tenant, named, rate.per_second, rate.burst);
+        let notice = Notice::rate_near(tenant, named, rate);
         self.0.lock().unwrap_or_else(PoisonError::into_inner).tell(object, notice, now);
     }
 
@@ -103,8 +91,19 @@ impl Notices {
 }
 
 impl Refused {
-    fn from(now: i64) -> Self {
-        Self { since: now, count: 0, causes: BTreeSet::new() }
+    /// When the oldest of them was, if any was within the time.
+    fn since(&self, now: i64) -> Option<i64> {
+        self.0.iter().map(|(at, _)| *at).find(|at| now - at < WITHIN_MS)
+    }
+
+    /// One more: why they were, if so many were within the time.
+    fn once_more(&mut self, cause: &'static str, now: i64) -> Option<Vec<&'static str>> {
+        self.0.push_back((now, cause));
+        while self.0.len() > REFUSED || self.0.front().is_some_and(|(at, _)| now - at >= WITHIN_MS) {
+            self.0.pop_front();
+        }
+        let causes: BTreeSet<&str> = self.0.iter().map(|(_, cause)| *cause).collect();
+        (self.0.len() == REFUSED).then(|| causes.into_iter().collect())
     }
 }
 
@@ -126,9 +125,29 @@ impl Seen {
 async fn tell(db: &Database, object: Uuid, told: &Notice, now: i64) -> Result<(), DbErr> {
     let _leave = db.may_change().await;
     let txn = db.begin().await?;
-    if notice::claim(&txn, told.tenant, (told.event_type, object), now - QUIET_MS, now).await? {
-        operational::tell_if_wanted(&txn, told, now).await?;
-        txn.commit().await?;
+    operational::tell_hourly(&txn, (told.event_type, object), told, now).await?;
+    txn.commit().await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ten_within_five_minutes_are_told_however_they_lie() {
+        let minute = WITHIN_MS / 5;
+        for (times, told) in [
+            (vec![0; 9], false),
+            (vec![0; 10], true),
+            // Nine at an end and nine at the next beginning.
+            ([vec![0], vec![4 * minute; 8], vec![6 * minute; 2]].concat(), true),
+            ((0..30).map(|number| number * minute).collect(), false),
+            ((0..30).map(|number| number * minute / 2).collect(), true),
+        ] {
+            let mut refused = Refused::default();
+            let causes: Vec<_> = times.iter().filter_map(|at| refused.once_more("quota", *at)).collect();
+            assert_eq!(!causes.is_empty(), told, "{times:?}");
+            assert!(causes.iter().all(|causes| causes == &["quota"]) && refused.0.len() <= REFUSED);
+        }
     }
-    Ok(())
 }

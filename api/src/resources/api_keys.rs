@@ -86,7 +86,7 @@ impl Api {
         let expires_at = expiry(&access.caller, body.0.expires_at.map(|at| at.0.0))?;
         let change = access.begin().await?;
         let held = Held::of(&change, &access).await?;
-        held.admits(Counted::ApiKeys, api_key::count(&change.txn, access.id()).await?)?;
+        held.admits(&change, Counted::ApiKeys, api_key::count(&change.txn, access.id()).await?).await?;
         let key = new_key(KeyKind::Tenant);
         let hash = fingerprint(key.expose_secret().as_bytes());
         let id = ApiKeyId::at(change.now);

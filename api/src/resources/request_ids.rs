@@ -57,7 +57,8 @@ impl Api {
         let source = own_source(&change.txn, access.id(), body.0.source_id).await?;
         let ids: Vec<String> = body.0.request_ids.into_iter().map(|id| id.0.into()).collect();
         let would_be = own_request::count(&change.txn, access.id(), ids.len(), change.now).await?;
-        allowance::check(&access.tenant.limits()?, Counted::RequestIds, would_be)?;
+        let of = (access.id(), None);
+        allowance::admit(&change, of, &access.tenant.limits()?, Counted::RequestIds, would_be).await?;
         let registered = own_request::register(&change.txn, access.id(), source, &ids, change.now).await?;
         let shown = Registered {
             registered: u64::try_from(registered).unwrap_or(u64::MAX),

@@ -73,7 +73,7 @@ const EVENT_TYPES: &[EventType] = &[
     },
     EventType {
         name: "destination.expiring",
-        description: "What waits for a destination that is paused, disabled or too slow fails as `expired` within three days, because its body is kept no longer.",
+        description: "What waits for a destination, paused, disabled, too slow or failing, fails as `expired` within three days, because its body is kept no longer.",
         samples: &[
             r#"{"type": "destination.expiring", "timestamp": "2026-11-28T10:00:00.000Z", "data": {"destination_id": "dst_01h2xcejqtf2nbrexx3vqjhp41", "name": "Ledger", "state": "paused", "waiting_since": "2026-11-01T10:00:00.000Z", "expires_at": "2026-12-01T10:00:00.000Z"}}"#,
         ],
@@ -94,9 +94,10 @@ const EVENT_TYPES: &[EventType] = &[
     },
     EventType {
         name: "quota.near",
-        description: "Four fifths of what a tenant, or one of its sources, may send at once were used up. Told once an hour.",
+        description: "More than four fifths of what a tenant, or one of its sources, may send at once were used up, or of the things that it may have. Told once an hour.",
         samples: &[
-            r#"{"type": "quota.near", "timestamp": "2026-11-28T10:00:00.000Z", "data": {"quota": "events_per_s", "source_id": null, "name": null, "per_second": 100, "burst": 200}}"#,
+            r#"{"type": "quota.near", "timestamp": "2026-11-28T10:00:00.000Z", "data": {"quota": "events_per_s", "source_id": null, "name": null, "per_second": 100, "burst": 200, "limit": null, "used": null}}"#,
+            r#"{"type": "quota.near", "timestamp": "2026-11-28T10:00:00.000Z", "data": {"quota": "destinations", "source_id": null, "name": null, "per_second": null, "burst": null, "limit": 500, "used": 401}}"#,
         ],
     },
 ];

@@ -29,7 +29,8 @@ pub(super) async fn create(
     let source = source::lock(&change.txn, access.id(), id).await?.ok_or(Error::NotFound)?;
     check_kind(&source, kind)?;
     let there = credential::all(&change.txn, access.id(), source.id()).await?.len();
-    allowance::check(&access.tenant.limits()?, Counted::Credentials, there as u64 + 1)?;
+    let of = (access.id(), Some(&source));
+    allowance::admit(&change, of, &access.tenant.limits()?, Counted::Credentials, there as u64 + 1).await?;
     let row = prepared.row(&access.app().keyring, (access.id(), source.id(), CredentialId::at(change.now)), change.now);
     let row = credential::Model { key: key.map(Into::into), ..row };
     let row = credential::insert(&change.txn, row).await.map_err(not_made::<kind::Credential>)?;

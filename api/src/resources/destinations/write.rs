@@ -22,7 +22,7 @@ pub(super) async fn create(
     held: &Held,
     body: NewDestination,
 ) -> Result<Created<Destination>, Error> {
-    held.admits(Counted::Destinations, destination::count(&change.txn, access.id()).await?)?;
+    held.admits(&change, Counted::Destinations, destination::count(&change.txn, access.id()).await?).await?;
     let (row, signers) = settings::new(access, change.now, body)?;
     let row = destination::insert(&change.txn, row).await.map_err(not_made::<kind::Destination>)?;
     let shown = Destination::show(access.app(), &row, None)?;

@@ -22,7 +22,7 @@ pub(super) async fn create(
     held: &Held,
     body: NewSource,
 ) -> Result<Created<Source>, Error> {
-    held.admits(Counted::Sources, source::count(&change.txn, access.id()).await?)?;
+    held.admits(&change, Counted::Sources, source::count(&change.txn, access.id()).await?).await?;
     let row = row::new(access, change.now, body)?;
     addresses::check(access, &change, &row).await?;
     let row = source::insert(&change.txn, row).await.map_err(not_made::<kind::Source>)?;

@@ -21,7 +21,7 @@ pub(super) async fn create(
     held: &Held,
     body: NewSubscription,
 ) -> Result<Created<Subscription>, Error> {
-    held.admits(Counted::Subscriptions, subscription::count(&change.txn, access.id()).await?)?;
+    held.admits(&change, Counted::Subscriptions, subscription::count(&change.txn, access.id()).await?).await?;
     let row = row::new(&change.txn, access.id(), change.now, body).await?;
     let row = subscription::insert(&change.txn, row).await.map_err(not_made::<kind::Subscription>)?;
     let shown = Subscription::show(&row)?;
