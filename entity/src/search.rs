@@ -207,9 +207,15 @@ pub(crate) async fn read(
         return Ok(Read { rows: Vec::new(), until: None });
     }
     all.push(&format!(") AS r{} LIMIT {}", range.by_key(), range.limit));
-    let rows = db.query_all_raw(all.statement(db.get_database_backend())).await?;
+    let rows = db.query_all_raw(told(all.statement(db.get_database_backend()))).await?;
     let is_full = rows.len() as u64 >= range.limit;
     Ok(Read { until: until.filter(|_| !is_full), rows })
+}
+
+/// Says, to whoever listens, what is asked, without ids and texts: how the bench comes by SQLite's plans.
+fn told(statement: Statement) -> Statement {
+    tracing::trace!(sql = statement.sql, "a search");
+    statement
 }
 
 /// The row at which it is enough: one way or another would have looked at as many rows as it may.
@@ -228,7 +234,7 @@ async fn until(db: &impl ConnectionTrait, ways: &[Way], range: &Range) -> Result
         return Ok(None);
     }
     all.push(&format!(") AS r{} LIMIT 1", range.by_key()));
-    let row = db.query_one_raw(all.statement(db.get_database_backend())).await?;
+    let row = db.query_one_raw(told(all.statement(db.get_database_backend()))).await?;
     row.map(|row| row.try_get_by_index(0)).transpose()
 }
 

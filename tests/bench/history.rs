@@ -3,17 +3,18 @@
 use std::time::{Duration, Instant};
 
 use entity::attempt::Outcome;
-use entity::delivery::State;
-use harness::{Client, Database, Value};
+use entity::delivery::{State, shard_of};
+use harness::{Client, Database, Relay, Value};
 use hdrhistogram::Histogram;
-use relay::id::{DestinationId, SourceId, SubscriptionId, TenantId, Uuid};
+use relay::clock::NEVER;
+use relay::id::{DestinationId, SourceId, SubscriptionId, TenantId};
 use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, Statement};
 
 use crate::relay::{Storage, server_directory};
 
 const DAY_MS: i64 = 86_400_000;
 
-/// Events of one tenant, from one source, each with one finished delivery to one of its destinations in turn.
+/// Events of one tenant, from one source, each with one delivery to one of its destinations in turn.
 #[derive(Debug)]
 pub(crate) struct Past<'a> {
     pub(crate) storage: Storage,
@@ -25,10 +26,15 @@ pub(crate) struct Past<'a> {
     pub(crate) events: i64,
     /// One in so many has its body still.
     pub(crate) with_body: i64,
+    /// Of the last days as many deliveries as failed wait still: all destinations are paused.
+    pub(crate) some_wait: bool,
 }
 
-/// One of so many failed in the end, with a 503.
-const FAILED: i64 = 100;
+/// One of so many failed in the end, with a 503. A prime, so that they fall on all destinations.
+const FAILED: i64 = 101;
+/// Those that wait have this remainder, where some do; they are younger than what is given up.
+const WAITS: i64 = 50;
+const WAIT_DAYS: i64 = 25;
 /// One of so many is of a type of its own.
 const RARE: i64 = 100_000;
 pub(crate) const RARE_TYPE: &str = "bench.rare";
@@ -66,19 +72,24 @@ impl Past<'_> {
                 run(&format!("SELECT hookyard_add_day('{}')", at.format("%F"))).await;
             }
             let from = i64::try_from(number).unwrap() * each;
-            for text in self.day(day * DAY_MS, (from, each)) {
+            let some_wait = self.some_wait && ago < WAIT_DAYS;
+            for text in self.day(day * DAY_MS, (from, each), some_wait) {
                 run(&text).await;
             }
         }
         for (_, text) in &indexes {
             run(text).await;
         }
+        if self.some_wait {
+            let tenant = self.storage.uuid(self.tenant.uuid());
+            run(&format!("UPDATE destination SET state = 'paused' WHERE tenant_id = {tenant}")).await;
+        }
         run(if self.storage == Storage::Postgres { "VACUUM (ANALYZE)" } else { "PRAGMA optimize" }).await;
         connection.close().await.unwrap();
     }
 
     /// Statements that write `each` events, from this number on, over a day that begins at `at`.
-    fn day(&self, at: i64, (from, each): (i64, i64)) -> Vec<String> {
+    fn day(&self, at: i64, (from, each): (i64, i64), some_wait: bool) -> Vec<String> {
         let is_postgres = self.storage == Storage::Postgres;
         let end = from + each - 1;
         let series = if is_postgres {
@@ -89,13 +100,7 @@ impl Past<'_> {
             )
         };
         let ms = format!("({at} + (g.n - {from}) * {DAY_MS} / {each})");
-        let hex = |what: &str, digits: u8| {
-            if is_postgres {
-                format!("lpad(to_hex({what}), {digits}, '0')")
-            } else {
-                format!("printf('%0{digits}x', {what})")
-            }
-        };
+        let hex = |what: &str, digits| self.hex(what, digits);
         let id = |kind: &str| {
             let text = format!("{} || '7000{kind}' || {}", hex(&ms, 12), hex("g.n", 12));
             if is_postgres { format!("({text})::uuid") } else { format!("unhex({text})") }
@@ -106,13 +111,10 @@ impl Past<'_> {
         let [tenant, source] = [self.tenant.uuid(), self.source.uuid()].map(|id| self.storage.uuid(id));
         let no = if is_postgres { "false" } else { "0" };
         let body = if is_postgres { "convert_to(repeat('x', 1024), 'UTF8')" } else { "zeroblob(1024)" };
-        let place = |of: &dyn Fn(&(SubscriptionId, DestinationId)) -> Uuid| {
-            let count = self.routes.len();
-            let arms = self.routes.iter().enumerate();
-            let arms = arms.map(|(place, route)| format!("WHEN {place} THEN {}", self.storage.uuid(of(route))));
-            format!("CASE g.n % {count} {} END", arms.collect::<Vec<_>>().join(" "))
-        };
-        let (subscription, destination) = (place(&|route| route.0.uuid()), place(&|route| route.1.uuid()));
+        let subscription = self.in_turn(|route| self.storage.uuid(route.0.uuid()));
+        let destination = self.in_turn(|route| self.storage.uuid(route.1.uuid()));
+        let shard = self.in_turn(|route| shard_of(route.1).to_string());
+        let waits = format!("({} = 1 AND g.n % {FAILED} = {WAITS})", u8::from(some_wait));
         let by_luck = |failed: i16, well: i16| format!("CASE WHEN g.n % {FAILED} = 0 THEN {failed} ELSE {well} END");
         let state = by_luck(State::Failed.number(), State::Delivered.number());
         let outcome = by_luck(Outcome::Rejected.number(), Outcome::Delivered.number());
@@ -130,7 +132,12 @@ impl Past<'_> {
                 "INSERT INTO delivery (tenant_id, id, event_id, subscription_id, destination_id, state, attempts, last_status,
                     last_outcome, duration_ms, attempted_at, trigger, finished_at)
                 SELECT {tenant}, {delivery}, {event}, {subscription}, {destination}, {state}, {attempts}, {status}, {outcome},
-                    12, {ms} + 20, 0, {ms} + 32 FROM {series}"
+                    12, {ms} + 20, 0, {ms} + 32 FROM {series} WHERE NOT {waits}"
+            ),
+            format!(
+                "INSERT INTO pending (tenant_id, id, shard, due_at, event_id, subscription_id, destination_id, attempts, trigger, size)
+                SELECT {tenant}, {delivery}, {shard}, {NEVER}, {event}, {subscription}, {destination}, 0, 0, 1024
+                FROM {series} WHERE {waits}"
             ),
             format!(
                 "INSERT INTO payload (tenant_id, event_id, headers, body)
@@ -138,6 +145,22 @@ impl Past<'_> {
                 self.with_body
             ),
         ]
+    }
+}
+
+impl Past<'_> {
+    fn hex(&self, what: &str, digits: u8) -> String {
+        match self.storage {
+            Storage::Postgres => format!("lpad(to_hex({what}), {digits}, '0')"),
+            Storage::Sqlite => format!("printf('%0{digits}x', {what})"),
+        }
+    }
+
+    /// Something of the route that an event goes.
+    fn in_turn(&self, of: impl Fn(&(SubscriptionId, DestinationId)) -> String) -> String {
+        let arms = self.routes.iter().enumerate();
+        let arms = arms.map(|(place, route)| format!("WHEN {place} THEN {}", of(route)));
+        format!("CASE g.n % {} {} END", self.routes.len(), arms.collect::<Vec<_>>().join(" "))
     }
 }
 
@@ -159,7 +182,7 @@ async fn indexes(connection: &DatabaseConnection, storage: Storage) -> Vec<(Stri
 }
 
 /// What people ask, by what they would call it; `{…}` is filled in.
-pub(crate) const QUESTIONS: [(&str, &str); 18] = [
+pub(crate) const QUESTIONS: [(&str, &str); 20] = [
     ("newest events", "/events"),
     ("an event by the provider's id", "/events?external_id={external_id}"),
     ("events by the call's id", "/events?request_id={request_id}"),
@@ -170,10 +193,12 @@ pub(crate) const QUESTIONS: [(&str, &str); 18] = [
     ("events of a type, that day", "/events?event_type=bench.7&after={early}&before={late}"),
     ("events that failed", "/events?state=failed"),
     ("events that failed with a 5xx, that day", "/events?state=failed&status_class=5xx&after={early}&before={late}"),
+    ("events that wait", "/events?state=held"),
     ("events that nobody wanted: none", "/events?matched=false"),
     ("newest deliveries", "/deliveries"),
     ("deliveries to a destination", "/deliveries?destination_id={destination}"),
     ("deliveries that failed", "/deliveries?state=failed"),
+    ("deliveries that wait", "/deliveries?state=held"),
     (
         "failed ones to a destination, that day",
         "/deliveries?state=failed&destination_id={destination}&after={early}&before={late}",
@@ -222,6 +247,26 @@ async fn timed(client: &Client, path: &str) -> (Duration, Value) {
     (took, answer.json(200))
 }
 
+/// How SQLite searches for a question to a relay that tells what it asks (`HOOKYARD_LOG=entity::search=trace`), each way once.
+pub(crate) async fn plans_of(relay: &Relay, database: &DatabaseConnection, path: &str) -> Vec<String> {
+    let api = &relay.apis[0];
+    let before = api.logged().len();
+    let _ = relay.operator().get(path).await.json(200);
+    let log = api.logged();
+    let asked = log[before..].lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    let mut plans = Vec::new();
+    for sql in asked.filter_map(|line| line["sql"].as_str().map(str::to_owned)) {
+        let explain = Statement::from_string(DbBackend::Sqlite, format!("EXPLAIN QUERY PLAN {sql}"));
+        let rows = database.query_all_raw(explain).await.unwrap();
+        for step in rows.iter().map(|row| row.try_get::<String>("", "detail").unwrap()) {
+            if (step.starts_with("SCAN") || step.starts_with("SEARCH")) && !plans.contains(&step) {
+                plans.push(step);
+            }
+        }
+    }
+    plans
+}
+
 /// From now on PostgreSQL says of each statement of this database how it read what it read.
 pub(crate) async fn explain(database: &Database) {
     for (setting, value) in [
@@ -240,15 +285,15 @@ pub(crate) fn log_length() -> usize {
     std::fs::read(server_directory().join("log")).map_or(0, |log| log.len())
 }
 
+/// As its plans name the long tables, and their days.
+const TABLES: [&str; 3] = [" on event", " on delivery", " on pending"];
+
 /// The scans of long tables that its log tells of since.
 pub(crate) fn plans_since(length: usize) -> Vec<String> {
     let log = std::fs::read(server_directory().join("log")).unwrap_or_default();
     let log = String::from_utf8_lossy(&log[length.min(log.len())..]).into_owned();
     let mut plans: Vec<String> = Vec::new();
-    for line in log
-        .lines()
-        .filter(|line| line.contains("Scan") && (line.contains(" on event") || line.contains(" on delivery")))
-    {
+    for line in log.lines().filter(|line| line.contains("Scan") && TABLES.iter().any(|table| line.contains(table))) {
         let line = line.trim().trim_start_matches("-> ").trim();
         if !line.contains("never executed") {
             plans.push(line.to_owned());

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use harness::Tenant;
+use harness::{Database, Relay, Tenant};
 use relay::id::{DestinationId, SubscriptionId};
 
 use super::Measuring;
@@ -63,6 +63,7 @@ impl Measuring {
             days_ago: (89, 1),
             events,
             with_body: events + 1,
+            some_wait: true,
         };
         subject.while_stopped(async |database| past.write(database).await).await;
         eprintln!("{events} events and their deliveries written in {:.0} s", began.elapsed().as_secs_f64());
@@ -87,14 +88,9 @@ impl Measuring {
             eprintln!("  {question}: {:.1} ms", millis(&answers.micros, 0.5));
             asked.push((question, answers, Vec::new()));
         }
-        if storage == Storage::Postgres {
-            subject.while_stopped(async |database| history::explain(database).await).await;
-            let client = subject.relay.as_ref().unwrap().operator();
-            for (place, (_, template)) in QUESTIONS.iter().enumerate() {
-                let before = history::log_length();
-                let _ = client.get(&path(template, 1)).await.json(200);
-                asked[place].2 = history::plans_since(before);
-            }
+        let paths: Vec<String> = QUESTIONS.iter().map(|(_, template)| path(template, 1)).collect();
+        for (asked, plans) in asked.iter_mut().zip(plans(storage, &mut subject, &paths).await) {
+            asked.2 = plans;
         }
         self.end(subject).await;
         asked
@@ -118,6 +114,7 @@ impl Measuring {
             days_ago: (120, 101),
             events: OLD,
             with_body: 2,
+            some_wait: false,
         };
         let began = Instant::now();
         subject.while_stopped(async |database| past.write(database).await).await;
@@ -139,6 +136,32 @@ impl Measuring {
             worst / alone
         ));
     }
+}
+
+/// How the database searches for each of these.
+async fn plans(storage: Storage, subject: &mut Subject, paths: &[String]) -> Vec<Vec<String>> {
+    let mut plans = Vec::new();
+    if storage == Storage::Sqlite {
+        let ask = async |database: &Database| {
+            let plan = Relay::plan(database.clone()).on_real_time().setting("HOOKYARD_LOG_FORMAT", "json");
+            let relay = plan.setting("HOOKYARD_LOG", "warn,entity::search=trace").start().await;
+            let connection = database.connection().await;
+            for path in paths {
+                plans.push(history::plans_of(&relay, &connection, path).await);
+            }
+            connection.close().await.unwrap();
+        };
+        subject.while_stopped(ask).await;
+        return plans;
+    }
+    subject.while_stopped(async |database| history::explain(database).await).await;
+    let client = subject.relay.as_ref().unwrap().operator();
+    for path in paths {
+        let before = history::log_length();
+        let _ = client.get(path).await.json(200);
+        plans.push(history::plans_since(before));
+    }
+    plans
 }
 
 async fn is_left(subject: &Subject, past: &Past<'_>) -> bool {
