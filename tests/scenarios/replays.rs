@@ -2,11 +2,14 @@
 
 use harness::answer::{items, millis, text};
 use harness::ondato::APPROVED;
-use harness::{Database, Destination, Receiver, Relay, Reply, Tenant, Value, eventually, on_each_database};
+use harness::{
+    Database, Destination, Receiver, Relay, Reply, Tenant, Value, eventually, on_each_database, on_postgres,
+};
 use serde_json::json;
 
 on_each_database![
     what_was_not_delivered_is_sent_again_and_only_that,
+    a_time_is_replayed_again_where_that_failed_too,
     a_new_destination_gets_what_came_before_it,
     events_go_where_they_are_wanted_now,
     a_paused_destination_gets_it_when_it_is_resumed,
@@ -17,6 +20,7 @@ on_each_database![
     what_cannot_be_sent_is_counted,
     what_makes_no_sense_is_refused,
 ];
+on_postgres![a_cancelled_replay_is_one_command];
 
 async fn what_was_not_delivered_is_sent_again_and_only_that(database: Database) {
     let relay = Relay::start(database).await;
@@ -61,6 +65,31 @@ async fn what_was_not_delivered_is_sent_again_and_only_that(database: Database) 
 
     let nothing = completed(tenant, json!({ "filter": filter })).await;
     assert_eq!(nothing["sent"]["deliveries"], 0, "all of it was asked for again");
+}
+
+/// What was made by the first try lies behind the time that is asked for.
+async fn a_time_is_replayed_again_where_that_failed_too(database: Database) {
+    let relay = Relay::start(database).await;
+    let down = Receiver::always(503).await;
+    let route = relay.route_tried(&down, Some(&[0])).await;
+    let tenant = &route.tenant;
+    let sent = route.source.send_many(2, 1, |_| "a.b".to_owned()).await;
+    for event in &sent {
+        tenant.settled(event).await;
+    }
+    let until = time(millis(&tenant.event(&sent[1]).await, "received_at") + 1_000);
+    relay.clock.advance(std::time::Duration::from_secs(60));
+    relay.clock_is_followed().await;
+
+    let asked = json!({ "filter": {
+        "destination_id": route.destination.id, "subscription_id": route.subscription, "state": "failed", "before": until,
+    } });
+    for (state, count) in [("failed", 2), ("delivered", 2), ("delivered", 0)] {
+        let id = started(tenant, asked.clone()).await;
+        let replay = ended(&relay, tenant, &id).await;
+        assert_eq!((&replay["sent"]["deliveries"], &replay["outcomes"][state]), (&json!(count), &json!(count)));
+        down.recover();
+    }
 }
 
 async fn a_new_destination_gets_what_came_before_it(database: Database) {
@@ -156,6 +185,30 @@ async fn a_replay_is_cancelled_with_what_it_made(database: Database) {
 
     let asked = json!({ "filter": { "state": "delivered", "destination_id": destination.id }, "dry_run": true });
     assert_eq!(completed(tenant, asked).await["planned"]["deliveries"], 4, "what was cancelled stands for nothing");
+}
+
+/// Whoever carries it out has one thing to do, however much was made.
+async fn a_cancelled_replay_is_one_command(database: Database) {
+    let relay = Relay::start(database.clone()).await;
+    let receiver = Receiver::start().await;
+    let route = relay.route(&receiver).await;
+    let tenant = &route.tenant;
+    route.source.send_many(40, 10, |_| "a.b".to_owned()).await;
+    receiver.wait_for(40).await;
+    pause(&relay, tenant, &route.destination).await;
+    let id = started(tenant, json!({ "filter": {} })).await;
+    eventually("it to be sent", async || (read(tenant, &id).await["sent"]["deliveries"] == 40).then_some(())).await;
+
+    relay.workers[0].freeze();
+    tenant.act(&format!("/replays/{id}/cancel")).await.is(202);
+    let commands = database.number("SELECT count(*) FROM command").await;
+    relay.workers[0].thaw();
+    assert_eq!(commands, 1);
+    eventually("its deliveries to be cancelled", async || {
+        (read(tenant, &id).await["outcomes"]["cancelled"] == 40).then_some(())
+    })
+    .await;
+    assert_eq!(receiver.count(), 40);
 }
 
 async fn a_replay_keeps_to_its_rate(database: Database) {

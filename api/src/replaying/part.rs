@@ -8,7 +8,7 @@ use entity::replay::{self, Asked};
 use entity::search::{Order, Range, Read};
 use entity::subscription::{About, Rule};
 use entity::{Database, destination, event, payload, subscription};
-use relay::id::{DeliveryId, DestinationId, EventId, SubscriptionId, TenantId, Uuid};
+use relay::id::{DeliveryId, DestinationId, EventId, SubscriptionId, TenantId, Uuid, first_of};
 
 use crate::error::Error;
 
@@ -120,7 +120,7 @@ async fn of_deliveries(
     for delivery in finished {
         let Some(event) = events.get(&delivery.event_id) else { continue };
         let to: Vec<Way> = match &forced {
-            None if asked.iter().any(|asked| stands_for(asked, &delivery, filter)) => Vec::new(),
+            None if asked.iter().any(|asked| stands_for(asked, &delivery, (filter, range))) => Vec::new(),
             None => vec![Way::of(&delivery)],
             Some(ids) => {
                 let is_sent = |to: DestinationId| {
@@ -144,21 +144,26 @@ fn part_of(range: &Range, ways: usize) -> Range {
     Range { limit, ..*range }
 }
 
-/// Whether somebody has asked for the same again since, and that is on its way, or came to something, or is found itself.
-fn stands_for(asked: &Asked, delivery: &delivery::Row, filter: &delivery::Filter) -> bool {
+/// Whether somebody has asked for the same again since, and that is on its way, or came to something, or is found itself by
+/// the same replay.
+fn stands_for(asked: &Asked, delivery: &delivery::Row, replay: (&delivery::Filter, &Range)) -> bool {
     let is_the_same = asked.event_id == delivery.event_id
         && asked.destination_id == delivery.destination_id
         && (asked.subscription_id == delivery.subscription_id || asked.subscription_id.is_none());
-    asked.id > delivery.id && is_the_same && (is_underway(asked) || is_found(asked, filter))
+    asked.id > delivery.id && is_the_same && (is_underway(asked) || is_found(asked, replay))
 }
 
 fn is_underway(asked: &Asked) -> bool {
     matches!(asked.state, State::Pending | State::Delivered)
 }
 
-fn is_found(asked: &Asked, filter: &delivery::Filter) -> bool {
+fn is_found(asked: &Asked, (filter, range): (&delivery::Filter, &Range)) -> bool {
+    let is_in_time = range.after.is_none_or(|after| asked.id.uuid() >= first_of(after))
+        && range.before.is_none_or(|before| asked.id.uuid() < first_of(before));
     let in_range = |(from, to): (i16, i16)| asked.last_status.is_some_and(|status| (from..=to).contains(&status));
-    filter.state.is_none_or(|state| state == asked.state)
+    is_in_time
+        && filter.subscription_id.is_none_or(|id| asked.subscription_id == Some(id))
+        && filter.state.is_none_or(|state| state == asked.state)
         && filter.last_status.is_none_or(in_range)
         && filter.last_outcome.is_none_or(|outcome| Some(outcome.number()) == asked.last_outcome)
 }
