@@ -19,10 +19,19 @@ pub enum Kind {
     EndSubscription,
     /// End what the destination has been waiting for for too long. Target: the first id that is young enough.
     Expire,
+    /// The replay was cancelled: end what it made for this destination, as [`Kind::Cancel`] does. Target: a replay.
+    CancelReplay,
 }
 
 impl Kind {
-    const ALL: [Self; 5] = [Self::Cancel, Self::TryNow, Self::EndDestination, Self::EndSubscription, Self::Expire];
+    const ALL: [Self; 6] =
+        [Self::Cancel, Self::TryNow, Self::EndDestination, Self::EndSubscription, Self::Expire, Self::CancelReplay];
+
+    /// Whether it is about one delivery.
+    #[must_use]
+    pub fn is_of_one(self) -> bool {
+        matches!(self, Self::Cancel | Self::TryNow)
+    }
 
     pub(crate) fn number(self) -> i16 {
         self as i16

@@ -1,5 +1,7 @@
 //! Unfinished deliveries. A row is the queue entry: it exists exactly as long as the delivery is unfinished.
 
+use std::collections::HashSet;
+
 use relay::id::{DeliveryId, DestinationId, EventId, ReplayId, SubscriptionId, TenantId};
 use sea_orm::sea_query::ArrayType;
 use sea_orm::{ConnectionTrait, DbBackend, DbErr, QueryResult, Statement, Value};
@@ -209,6 +211,46 @@ pub async fn parked_destinations(
     Ok(found)
 }
 
+/// Each tenant that has any, with its oldest: a loose index scan, one step a tenant.
+pub(crate) async fn oldest_of_tenants(db: &Database) -> Result<Vec<(TenantId, DeliveryId)>, DbErr> {
+    let text = "WITH RECURSIVE t(tenant) AS (
+            SELECT (SELECT tenant_id FROM pending ORDER BY tenant_id LIMIT 1)
+            UNION ALL SELECT (SELECT tenant_id FROM pending WHERE tenant_id > t.tenant ORDER BY tenant_id LIMIT 1)
+                FROM t WHERE t.tenant IS NOT NULL)
+        SELECT tenant, (SELECT id FROM pending WHERE tenant_id = t.tenant ORDER BY id LIMIT 1) FROM t
+        WHERE tenant IS NOT NULL";
+    let rows = db.steady.query_all_raw(Statement::from_string(db.steady.get_database_backend(), text)).await?;
+    let mut found = Vec::with_capacity(rows.len());
+    for row in &rows {
+        // None if the last of its rows ended between two of the looks.
+        if let Some(oldest) = row.try_get_by_index::<Option<Uuid>>(1)? {
+            found.push((row.try_get_by_index::<Uuid>(0)?.into(), oldest.into()));
+        }
+    }
+    Ok(found)
+}
+
+/// The destinations of a tenant's rows from before `before`, each with its oldest, as far as the oldest 10,000 rows tell.
+pub(crate) async fn destinations_before(
+    db: &Database,
+    tenant: TenantId,
+    before: Uuid,
+) -> Result<Vec<(DestinationId, DeliveryId)>, DbErr> {
+    let text = "SELECT destination_id, id FROM pending WHERE tenant_id = $1 AND id < $2 ORDER BY id LIMIT 10000";
+    let values: [Value; 2] = [tenant.uuid().into(), before.into()];
+    let rows =
+        db.steady.query_all_raw(Statement::from_sql_and_values(db.steady.get_database_backend(), text, values)).await?;
+    let mut oldest = Vec::<(DestinationId, DeliveryId)>::new();
+    let mut known = HashSet::new();
+    for row in &rows {
+        let destination: DestinationId = row.try_get_by_index::<Uuid>(0)?.into();
+        if known.insert(destination) {
+            oldest.push((destination, row.try_get_by_index::<Uuid>(1)?.into()));
+        }
+    }
+    Ok(oldest)
+}
+
 /// Rows of a destination, whatever their due time, at most 1,000 of them, in the order of the line.
 pub async fn of_destination(db: &Database, destination: DestinationId) -> Result<Vec<Due>, DbErr> {
     let text = format!("SELECT {COLUMNS} FROM pending WHERE destination_id = $1 ORDER BY seq LIMIT 1000");
@@ -233,19 +275,41 @@ pub async fn of_subscription(
     rows.iter().map(Due::read).collect()
 }
 
+/// Rows that a replay has made for this destination, at most 1,000 of them.
+pub async fn of_replay(
+    db: &Database,
+    (tenant, destination): (TenantId, DestinationId),
+    replay: ReplayId,
+) -> Result<Vec<Due>, DbErr> {
+    let text = format!(
+        "SELECT {COLUMNS} FROM pending WHERE tenant_id = $1 AND replay_id = $2 AND destination_id = $3 ORDER BY id LIMIT 1000"
+    );
+    let values: [Value; 3] = [tenant.uuid().into(), replay.uuid().into(), destination.uuid().into()];
+    let rows =
+        db.steady.query_all_raw(Statement::from_sql_and_values(db.steady.get_database_backend(), text, values)).await?;
+    rows.iter().map(Due::read).collect()
+}
+
+/// Those of a tenant's deliveries that are unfinished, in no order.
+pub async fn these(db: &Database, tenant: TenantId, ids: &[DeliveryId]) -> Result<Vec<Due>, DbErr> {
+    let ids = ids.iter().map(|id| Value::from(id.uuid()));
+    let (which, values): (_, Vec<Value>) = if db.is_sqlite() {
+        let places = (2..ids.len() + 2).map(|place| format!("${place}")).collect::<Vec<_>>().join(", ");
+        (format!("IN ({places})"), std::iter::once(tenant.uuid().into()).chain(ids).collect())
+    } else {
+        ("= ANY($2)".to_owned(), vec![tenant.uuid().into(), array(ArrayType::Uuid, ids)])
+    };
+    let text = format!("SELECT {COLUMNS} FROM pending WHERE tenant_id = $1 AND id {which}");
+    let rows =
+        db.steady.query_all_raw(Statement::from_sql_and_values(db.steady.get_database_backend(), text, values)).await?;
+    rows.iter().map(Due::read).collect()
+}
+
 mod backlog;
 mod heads;
 
 pub use backlog::{Backlog, backlog};
 pub use heads::{Head, heads, heads_of_lines};
-
-/// One row, if it is unfinished.
-pub async fn find(db: &impl ConnectionTrait, tenant: TenantId, id: DeliveryId) -> Result<Option<Due>, DbErr> {
-    let text = format!("SELECT {COLUMNS} FROM pending WHERE tenant_id = $1 AND id = $2");
-    let values: [Value; 2] = [tenant.uuid().into(), id.uuid().into()];
-    let row = db.query_one_raw(Statement::from_sql_and_values(db.get_database_backend(), text, values)).await?;
-    row.as_ref().map(Due::read).transpose()
-}
 
 fn array(of: ArrayType, values: impl Iterator<Item = Value>) -> Value {
     Value::Array(of, Some(Box::new(values.collect())))

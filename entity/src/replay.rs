@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::command::Kind;
 use crate::delivery::State;
-use crate::{delivery, event};
+use crate::{Database, delivery, event};
 
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "replay")]
@@ -263,11 +263,28 @@ pub async fn outcomes(db: &impl ConnectionTrait, row: &Model) -> Result<Vec<(Sta
     rows.iter().map(|row| Ok((State::from_number(row.try_get_by_index(0)?), row.try_get_by_index(1)?))).collect()
 }
 
-/// Has the owners end what it made and is not finished.
+/// Forgets those that were finished before `before`, of one tenant or of all, a few at a time.
+pub(crate) async fn forget(db: &Database, tenant: Option<TenantId>, before: i64) -> Result<(), DbErr> {
+    const AT_A_TIME: u64 = 500;
+    loop {
+        let of = tenant.map(|tenant| Column::TenantId.eq(tenant.uuid()));
+        let old = Condition::all().add(Column::FinishedAt.lt(before)).add_option(of.clone());
+        let ids = Entity::find().select_only().column(Column::Id).filter(old).limit(AT_A_TIME);
+        let ids: Vec<Uuid> = ids.into_tuple().all(&db.finish).await?;
+        if ids.is_empty() {
+            return Ok(());
+        }
+        let these = Condition::all().add(Column::Id.is_in(ids)).add_option(of);
+        Entity::delete_many().filter(these).exec(&db.finish).await?;
+    }
+}
+
+/// Has the owners end what it made and is not finished: one command for each destination, since a person waits for it.
 pub async fn cancel_rest(txn: &impl ConnectionTrait, row: &Model) -> Result<(), DbErr> {
     let text = "INSERT INTO command (shard, tenant_id, kind, destination_id, target)
-        SELECT shard, tenant_id, $3, destination_id, id FROM pending WHERE tenant_id = $1 AND replay_id = $2 ORDER BY id";
-    let values: [Value; 3] = [row.tenant_id.into(), row.id.into(), Kind::Cancel.number().into()];
+        SELECT DISTINCT shard, tenant_id, CAST($3 AS smallint), destination_id, replay_id
+        FROM pending WHERE tenant_id = $1 AND replay_id = $2";
+    let values: [Value; 3] = [row.tenant_id.into(), row.id.into(), Kind::CancelReplay.number().into()];
     txn.execute_raw(Statement::from_sql_and_values(txn.get_database_backend(), text, values)).await.map(drop)
 }
 

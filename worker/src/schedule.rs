@@ -87,8 +87,10 @@ impl Ended {
 pub(crate) enum Met {
     /// A write was queued; the command is done with it.
     Written,
-    /// It must wait: the delivery is in flight or being written.
+    /// It must wait for a moment: the delivery is being written.
     Later,
+    /// It must wait: the delivery is in flight. What is wanted is known there.
+    UnderWay,
     /// There is nothing left to do.
     Nothing,
 }

@@ -1,20 +1,36 @@
 //! What the api asks of the owner by rows.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
+use std::time::Duration;
 
 use entity::command::{self, Command, Kind};
 use entity::pending::{self, Due};
 use entity::{Database, DbErr};
+use relay::id::{DeliveryId, TenantId};
+use tokio::sync::mpsc;
+use tokio::time::Instant;
 
 use super::{BATCH, Message, Owner, fault};
 use crate::schedule::Met;
 
-/// Commands that somebody is at: they are not begun again before that has ended. By number, with their shard.
+/// Commands that somebody is at: they are not begun again before that has ended. By number.
 #[derive(Debug, Default)]
-pub(super) struct Busy(HashMap<i64, i16>);
+pub(super) struct Busy(HashMap<i64, Being>);
 
-/// Commands whose rows are read at a time; the next look takes more.
-const AT_A_TIME: usize = 32;
+#[derive(Debug)]
+struct Being {
+    shard: i16,
+    /// None: it is said when it has ended.
+    until: Option<Instant>,
+}
+
+/// Commands of many deliveries whose rows are read at a look; the next takes more. Those of one are read together.
+const AT_A_TIME: usize = 128;
+/// No more of these is carried out while so many outcomes wait to be written: nothing would be sent meanwhile.
+const UNWRITTEN: usize = 3 * BATCH;
+/// What attempts alone are in the way of is looked at again so much later: it is known there what is wanted, and an attempt
+/// may take half a minute. Looked at each time, some of those would keep everybody else's waiting.
+const LATER: Duration = Duration::from_secs(1);
 
 impl Busy {
     pub(super) fn ended(&mut self, command: i64) {
@@ -23,7 +39,22 @@ impl Busy {
 
     /// The shard has another owner, who will find them.
     pub(super) fn forget(&mut self, shard: i16) {
-        self.0.retain(|_, of| *of != shard);
+        self.0.retain(|_, being| being.shard != shard);
+    }
+
+    /// Those that nobody is at.
+    fn fresh(&mut self, commands: Vec<Command>) -> impl Iterator<Item = Command> {
+        let now = Instant::now();
+        self.0.retain(|_, being| being.until.is_none_or(|until| until > now));
+        commands.into_iter().filter(move |command| !self.0.contains_key(&command.id))
+    }
+
+    fn begun(&mut self, command: &Command) {
+        self.0.insert(command.id, Being { shard: command.shard, until: None });
+    }
+
+    fn later(&mut self, command: &Command) {
+        self.0.insert(command.id, Being { shard: command.shard, until: Some(Instant::now() + LATER) });
     }
 }
 
@@ -44,20 +75,21 @@ impl Owner {
     }
 
     pub(super) fn commands(&mut self, commands: Vec<Command>) {
-        let busy = &mut self.state.busy.0;
         // One at a time, and none while outcomes wait to be written: each ends up to a thousand deliveries.
         let mut may_expire = self.state.schedule.unwritten_count() < BATCH;
-        let mut is_its_turn = |command: &Command| command.kind != Kind::Expire || std::mem::take(&mut may_expire);
-        let fresh = commands.into_iter().filter(|command| !busy.contains_key(&command.id));
-        let fresh = fresh.filter(|command| is_its_turn(command)).take(AT_A_TIME);
-        let fresh: Vec<Command> = fresh.filter(|command| self.leases.epoch(command.shard).is_some()).collect();
-        busy.extend(fresh.iter().map(|command| (command.id, command.shard)));
-        if fresh.is_empty() {
+        let is_its_turn = |command: &Command| command.kind != Kind::Expire || std::mem::take(&mut may_expire);
+        let fresh = self.state.busy.fresh(commands).filter(|command| self.leases.epoch(command.shard).is_some());
+        let (of_one, mut of_many): (Vec<_>, Vec<_>) = fresh.partition(|command| command.kind.is_of_one());
+        of_many.retain(is_its_turn);
+        of_many.truncate(AT_A_TIME);
+        of_one.iter().chain(&of_many).for_each(|command| self.state.busy.begun(command));
+        if of_one.is_empty() && of_many.is_empty() {
             return;
         }
         let (db, outbox) = (self.db.clone(), self.outbox.clone());
         self.spawn(async move {
-            for command in fresh {
+            rows_of_each(&db, of_one, &outbox).await;
+            for command in of_many {
                 let rows = rows_of(&db, &command).await;
                 let _ = outbox.send(Message::CommandRows(command, rows));
             }
@@ -74,37 +106,35 @@ impl Owner {
         if rows.is_empty() {
             return self.command_done(command.id);
         }
+        if !command.kind.is_of_one() && self.state.schedule.unwritten_count() >= UNWRITTEN {
+            return self.state.busy.ended(command.id);
+        }
         match self.carry_out(&command, &rows, epoch) {
             // The command is deleted by the write that carries it out.
-            Met::Written => {}
-            Met::Nothing => self.command_done(command.id),
+            Met::Written if command.kind.is_of_one() => {}
             // It is met again: until nothing is left to do.
-            Met::Later => self.state.busy.ended(command.id),
+            Met::Written | Met::Later => self.state.busy.ended(command.id),
+            Met::UnderWay => self.state.busy.later(&command),
+            Met::Nothing => self.command_done(command.id),
         }
     }
 
+    /// What came of it; of many rows, whether any is written now. None of them is left alone: they are there until they are.
     fn carry_out(&mut self, command: &Command, rows: &[Due], epoch: i64) -> Met {
         let (schedule, now) = (&mut self.state.schedule, self.clock.now());
-        let mut met = Met::Nothing;
-        for due in rows {
-            met = match command.kind {
-                Kind::Cancel => schedule.cancel(due, epoch, "cancelled by request", Some(command.id)),
-                Kind::TryNow => schedule.try_now(due, epoch, now, command.id),
-                Kind::EndDestination => {
-                    schedule.cancel(due, epoch, "destination deleted", None);
-                    Met::Later
-                }
-                Kind::EndSubscription => {
-                    schedule.cancel(due, epoch, "subscription deleted", None);
-                    Met::Later
-                }
-                Kind::Expire => {
-                    schedule.expire(due, epoch);
-                    Met::Later
-                }
-            };
+        let mut carry_out = |due: &Due| match command.kind {
+            Kind::Cancel => schedule.cancel(due, epoch, "cancelled by request", Some(command.id)),
+            Kind::TryNow => schedule.try_now(due, epoch, now, command.id),
+            Kind::CancelReplay => schedule.cancel(due, epoch, "cancelled by request", None),
+            Kind::EndDestination => schedule.cancel(due, epoch, "destination deleted", None),
+            Kind::EndSubscription => schedule.cancel(due, epoch, "subscription deleted", None),
+            Kind::Expire => schedule.expire(due, epoch),
+        };
+        if let ([due], true) = (rows, command.kind.is_of_one()) {
+            return carry_out(due);
         }
-        met
+        let moves = rows.iter().filter(|due| matches!(carry_out(due), Met::Written | Met::Later)).count();
+        if moves > 0 { Met::Written } else { Met::UnderWay }
     }
 
     fn command_done(&mut self, command: i64) {
@@ -118,10 +148,35 @@ impl Owner {
     }
 }
 
+/// Reads the rows of commands that are about one delivery each: one statement for each tenant.
+async fn rows_of_each(db: &Database, commands: Vec<Command>, outbox: &mpsc::UnboundedSender<Message>) {
+    let mut by_tenant = BTreeMap::<TenantId, Vec<Command>>::new();
+    for command in commands {
+        by_tenant.entry(command.tenant_id).or_default().push(command);
+    }
+    for (tenant, commands) in by_tenant {
+        let ids: Vec<DeliveryId> = commands.iter().map(|command| command.target.into()).collect();
+        let found = pending::these(db, tenant, &ids).await;
+        if let Err(error) = &found {
+            fault(error, "the rows of commands were not read");
+        }
+        for command in commands {
+            let _ = outbox.send(match &found {
+                Ok(found) => {
+                    let rows = found.iter().filter(|due| due.id.uuid() == command.target).copied().collect();
+                    Message::CommandRows(command, Ok(rows))
+                }
+                Err(_) => Message::CommandEnded(command.id),
+            });
+        }
+    }
+}
+
 async fn rows_of(db: &Database, command: &Command) -> Result<Vec<Due>, DbErr> {
     match command.kind {
-        Kind::Cancel | Kind::TryNow => {
-            Ok(pending::find(&db.steady, command.tenant_id, command.target.into()).await?.into_iter().collect())
+        Kind::Cancel | Kind::TryNow => pending::these(db, command.tenant_id, &[command.target.into()]).await,
+        Kind::CancelReplay => {
+            pending::of_replay(db, (command.tenant_id, command.destination_id), command.target.into()).await
         }
         Kind::EndDestination => pending::of_destination(db, command.destination_id).await,
         Kind::Expire => {

@@ -12,7 +12,7 @@ impl Schedule {
         match self.known.get_mut(&due.id).map(|known| &mut known.place) {
             Some(Place::InFlight { cancelled, .. }) => {
                 *cancelled = Some(reason.to_owned());
-                return Met::Later;
+                return Met::UnderWay;
             }
             Some(Place::Writing { .. }) => return Met::Later,
             Some(Place::Buried { redo: Some(_), .. }) => return Met::Nothing,
@@ -24,14 +24,16 @@ impl Schedule {
     }
 
     /// Ends a delivery of one of our shards that has waited for too long; one in flight ends as it ends.
-    pub(crate) fn expire(&mut self, due: &Due, epoch: i64) {
+    pub(crate) fn expire(&mut self, due: &Due, epoch: i64) -> Met {
         match self.known.get(&due.id).map(|known| &known.place) {
-            Some(Place::InFlight { .. } | Place::Writing { .. } | Place::Buried { redo: Some(_), .. }) => return,
+            Some(Place::InFlight { .. }) => return Met::UnderWay,
+            Some(Place::Writing { .. }) => return Met::Later,
+            Some(Place::Buried { redo: Some(_), .. }) => return Met::Nothing,
             Some(Place::Waiting) => self.unlist(due),
             Some(Place::Buried { redo: None, .. }) | None => {}
         }
         let change = Change::Finish { state: State::Failed, reason: Some("expired".to_owned()), last: None };
-        self.command(due, epoch, change, None);
+        self.command(due, epoch, change, None)
     }
 
     /// Makes a delivery due now, if it waits for its time. In a line it still waits for its turn.

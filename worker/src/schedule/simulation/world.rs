@@ -523,7 +523,7 @@ impl World {
             Met::Written => self.meet(if cancels { "cancelled" } else { "tried now" }),
             Met::Nothing => {}
             // It is asked for until nothing is left to do.
-            Met::Later => self.traffic.push(Traffic::Command(cancels, delivery, None)),
+            Met::Later | Met::UnderWay => self.traffic.push(Traffic::Command(cancels, delivery, None)),
         }
     }
 
