@@ -27,6 +27,8 @@ const CLEAN_EVERY: Duration = Duration::from_secs(60);
 const WATCH_EVERY: Duration = Duration::from_secs(5);
 /// How often what is old is looked for.
 const FORGET_EVERY: Duration = Duration::from_secs(3600);
+/// When it is tried again where a table was read for too long, by a backup perhaps: everybody waits behind each try.
+const AFTER_A_LOCK: Duration = Duration::from_secs(600);
 /// Changes are kept so long; a process that slept longer starts its cache anew.
 const CHANGES_MS: i64 = 3_600_000;
 /// A process whose clock is further off is not ready: ids and signatures would lie.
@@ -99,9 +101,13 @@ async fn forget(db: Database, clock: Clock, retention: Retention, stop: Cancella
         if forget_at.is_none_or(|at| moved >= at) {
             let forgotten =
                 stop.run_until_cancelled(retention::forget(&db, &clock, &retention)).await.unwrap_or(Ok(()));
-            let again_in = if forgotten.is_ok() { FORGET_EVERY } else { CLEAN_EVERY };
+            let again_in = match &forgotten {
+                Ok(()) => FORGET_EVERY,
+                Err(error) if retention::is_locked(error) => AFTER_A_LOCK,
+                Err(_) => CLEAN_EVERY,
+            };
             forget_at = Some(moved + again_in);
-            told(forgotten, "not all that is old was forgotten; it is tried again in a minute");
+            told(forgotten, "not all that is old was forgotten; it is tried again in some minutes");
         }
     }
 }
@@ -149,9 +155,9 @@ async fn say_what_seals(db: Database, clock: Clock, keyring: Arc<Keyring>, stop:
 }
 
 async fn clean(db: &Database, clock: &Clock) -> Result<(), DbErr> {
-    partition::ensure(db, clock).await?;
     let now = clock.now();
     // One that fails keeps no other from being done.
+    told(partition::ensure(db, clock).await, "housekeeping was put off");
     let dedupe = async {
         while dedupe::forget(&db.finish, now).await? > 0 {}
         Ok(())

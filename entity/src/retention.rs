@@ -9,7 +9,7 @@ use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use relay::clock::Clock;
-use relay::id::{DestinationId, TenantId, first_of, millis_of};
+use relay::id::{DeliveryId, DestinationId, TenantId, first_of, millis_of};
 use relay::retention::Retention;
 use sea_orm::{ConnectionTrait, DbBackend, DbErr, Statement, TransactionTrait, Value};
 use uuid::Uuid;
@@ -18,7 +18,7 @@ use crate::command::{self, Kind};
 use crate::delivery::SHARDS;
 use crate::operational::Notice;
 use crate::partition::{self, DAY_MS};
-use crate::{Database, destination, notice, operational, pending, stat, tenant};
+use crate::{Database, destination, notice, operational, pending, replay, stat, tenant};
 
 /// Rows that one statement deletes, and bytes of bodies: some milliseconds, in which SQLite writes nothing else.
 const STEP: i64 = 500;
@@ -43,29 +43,53 @@ pub async fn forget(db: &Database, clock: &Clock, retention: &Retention) -> Resu
         return expired.and(forget_rows(db, now, retention).await);
     }
     let bodies = forget_days(db, &[PAYLOAD], payloads).await.and(forget_answers_of_days(db, payloads).await);
-    let all = forget_days(db, &METADATA, metadata).await;
+    let all = forget_days(db, &METADATA, metadata).await.and(replay::forget(db, None, metadata).await);
     expired.and(bodies).and(all).and(forget_rows_of_some(db, now, retention).await)
 }
 
-/// Has the owners end what was to be delivered for longer than bodies are kept and is parked still: their destinations are
-/// paused, disabled, or too slow for ever. What is not parked is tried, and ends by its own schedule.
+/// Has the owners end what was to be delivered for longer than bodies are kept. Mostly it is parked, since its destination is
+/// paused, disabled, or too slow for ever; but there are schedules that are longer, and faults of our own.
 async fn expire(db: &Database, now: i64, retention: &Retention) -> Result<(), DbErr> {
     let less = less(db, retention).await?;
+    let kept = |tenant: TenantId| less.get(&tenant).unwrap_or(retention).payload_ms;
     for shard in 0..SHARDS {
         for (tenant, destination, oldest) in pending::parked_destinations(db, shard).await? {
-            let kept = less.get(&tenant).unwrap_or(retention).payload_ms;
-            let until = now - kept;
-            if oldest.millis() < until + ANNOUNCED_MS.min(kept / 2) {
-                announce(db, (tenant, destination), (oldest.millis(), kept), now).await?;
-            }
-            if oldest.millis() >= until || command::is_left(&db.steady, destination, Kind::Expire).await? {
-                continue;
-            }
-            tracing::info!(tenant.id = %tenant, destination.id = %destination, "what waits there for too long expires");
-            command::leave(&db.finish, (tenant, destination), Kind::Expire, first_of(until)).await?;
+            expire_of(db, (tenant, destination), (oldest, kept(tenant)), now).await?;
+        }
+    }
+    for (tenant, oldest) in pending::oldest_of_tenants(db).await? {
+        let from = now - kept(tenant) + announced(kept(tenant));
+        if oldest.millis() >= from {
+            continue;
+        }
+        for (destination, oldest) in pending::destinations_before(db, tenant, first_of(from)).await? {
+            expire_of(db, (tenant, destination), (oldest, kept(tenant)), now).await?;
         }
     }
     Ok(())
+}
+
+/// What waits for a destination, if it does for too long: the oldest of it, and how long bodies are kept.
+async fn expire_of(
+    db: &Database,
+    (tenant, destination): (TenantId, DestinationId),
+    (oldest, kept): (DeliveryId, i64),
+    now: i64,
+) -> Result<(), DbErr> {
+    let until = now - kept;
+    if oldest.millis() < until + announced(kept) {
+        announce(db, (tenant, destination), (oldest.millis(), kept), now).await?;
+    }
+    if oldest.millis() >= until || command::is_left(&db.steady, destination, Kind::Expire).await? {
+        return Ok(());
+    }
+    tracing::info!(tenant.id = %tenant, destination.id = %destination, "what waits there for too long expires");
+    command::leave(&db.finish, (tenant, destination), Kind::Expire, first_of(until)).await
+}
+
+/// How long before it expires something is told of that is kept so long.
+fn announced(kept: i64) -> i64 {
+    ANNOUNCED_MS.min(kept / 2)
 }
 
 /// Tells a tenant that what waits for a destination of its own expires soon, once in as long a time as it has to act.
@@ -77,7 +101,7 @@ async fn announce(
 ) -> Result<(), DbErr> {
     let _leave = db.may_change().await;
     let txn = db.begin().await?;
-    let since = now - ANNOUNCED_MS.min(kept / 2);
+    let since = now - announced(kept);
     if notice::claim(&txn, tenant, ("destination.expiring", id.uuid()), since, now).await?
         && let Some(row) = destination::find(&txn, tenant, id).await?
     {
@@ -124,6 +148,8 @@ async fn forget_days(db: &Database, tables: &[(&str, &str)], until: i64) -> Resu
         match dropped {
             Ok(true) => tracing::info!(table, day = partition::name(day), "an old day was forgotten"),
             Ok(false) => tracing::debug!(table, day = partition::name(day), "something of it is still to be delivered"),
+            // Whoever reads one of them for long mostly reads them all, and everybody has waited for half a second.
+            Err(error) if is_locked(&error) => return Err(error),
             Err(error) => result = Err(error),
         }
     }
@@ -172,13 +198,22 @@ async fn drop_day(db: &Database, table: &str, day: i64) -> Result<bool, DbErr> {
     Ok(true)
 }
 
+/// Whether a lock was not got in time.
+pub(crate) fn is_locked(error: &DbErr) -> bool {
+    use sea_orm::{RuntimeErr, sqlx};
+    let (DbErr::Exec(RuntimeErr::SqlxError(error)) | DbErr::Query(RuntimeErr::SqlxError(error))) = error else {
+        return false;
+    };
+    matches!(error.as_ref(), sqlx::Error::Database(error) if error.code().as_deref() == Some("55P03"))
+}
+
 /// Deletes each tenant's old rows, a little at a time.
 async fn forget_rows(db: &Database, now: i64, retention: &Retention) -> Result<(), DbErr> {
     let mut before = None;
     loop {
         let tenants = tenant::page(&db.read, before, TENANTS).await?;
         for tenant in &tenants {
-            forget_of(db, tenant.id(), now, &tenant.retention(retention)?).await?;
+            forget_of(db, tenant, now, retention).await?;
         }
         match tenants.last() {
             Some(last) => before = Some(last.id()),
@@ -193,7 +228,7 @@ async fn forget_rows_of_some(db: &Database, now: i64, retention: &Retention) -> 
     loop {
         let tenants = tenant::that_keep_less(&db.read, after, TENANTS).await?;
         for tenant in &tenants {
-            forget_of(db, tenant.id(), now, &tenant.retention(retention)?).await?;
+            forget_of(db, tenant, now, retention).await?;
         }
         match tenants.last() {
             Some(last) => after = Some(last.id()),
@@ -202,15 +237,19 @@ async fn forget_rows_of_some(db: &Database, now: i64, retention: &Retention) -> 
     }
 }
 
-async fn forget_of(db: &Database, tenant: TenantId, now: i64, retention: &Retention) -> Result<(), DbErr> {
-    let payloads = now - retention.payload_ms;
+async fn forget_of(db: &Database, tenant: &tenant::Model, now: i64, operators: &Retention) -> Result<(), DbErr> {
+    let (kept, tenant) = (tenant.retention(operators)?, tenant.id());
+    let (payloads, metadata) = (now - kept.payload_ms, now - kept.metadata_ms);
     delete(db, PAYLOAD, tenant, wanted_from(db, tenant, payloads).await?).await?;
     forget_answers(db, tenant, payloads).await?;
-    let from = wanted_from(db, tenant, now - retention.metadata_ms).await?;
+    let from = wanted_from(db, tenant, metadata).await?;
     for table in METADATA {
         delete(db, table, tenant, from).await?;
     }
-    Ok(())
+    if kept.metadata_ms < operators.metadata_ms {
+        stat::forget_of(db, tenant, metadata).await?;
+    }
+    replay::forget(db, Some(tenant), metadata).await
 }
 
 /// Forgets what was answered in the days that ended before `until`. Days of attempts stay for as long as their events, so

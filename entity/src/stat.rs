@@ -148,6 +148,24 @@ fn parse(row: &QueryResult) -> Result<(i64, Tally), DbErr> {
     Ok((row.try_get_by_index(0)?, tally))
 }
 
+/// Forgets a tenant's hours from before `before`, which keeps less than the operator says.
+pub(crate) async fn forget_of(db: &Database, tenant: TenantId, before: i64) -> Result<(), DbErr> {
+    let text = if db.is_sqlite() {
+        "DELETE FROM stat WHERE rowid IN
+            (SELECT rowid FROM stat WHERE tenant_id = $1 AND width = $2 AND at < $3 LIMIT 1000)"
+    } else {
+        "DELETE FROM stat WHERE ctid = ANY(ARRAY
+            (SELECT ctid FROM stat WHERE tenant_id = $1 AND width = $2 AND at < $3 LIMIT 1000))"
+    };
+    loop {
+        let values: [Value; 3] = [tenant.uuid().into(), Width::Hour.seconds().into(), before.into()];
+        let delete = Statement::from_sql_and_values(db.finish.get_database_backend(), text, values);
+        if db.finish.execute_raw(delete).await?.rows_affected() == 0 {
+            return Ok(());
+        }
+    }
+}
+
 /// Forgets what is older than it may be, in bounded steps.
 pub(crate) async fn forget(db: &Database, now: i64, metadata: i64) -> Result<(), DbErr> {
     // By the rows' places: pairs of columns SQLite would look for in the whole table.

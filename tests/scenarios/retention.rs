@@ -1,6 +1,6 @@
 //! What is old is forgotten, bodies first, and never what is still to be delivered.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use harness::answer::{items, text};
 use harness::{
@@ -13,6 +13,8 @@ on_each_database![
     bodies_are_forgotten_first_and_then_all_of_it,
     what_was_answered_is_forgotten_with_them,
     what_waits_for_too_long_expires,
+    what_is_tried_for_too_long_expires,
+    replays_are_forgotten_with_what_they_made,
     what_is_sent_again_is_kept_until_it_is_sent,
     how_long_is_said_by_the_operator,
     a_body_is_erased_when_somebody_says_so,
@@ -24,6 +26,8 @@ on_postgres![who_forgets_a_day_takes_nothing_before_it_may];
 
 const DAY: Duration = Duration::from_secs(86_400);
 const BODY: &str = r#"{"event": "kept"}"#;
+/// Whoever waited for a lock for too long has tried again by then.
+const AFTER_A_LOCK: Duration = Duration::from_secs(700);
 
 async fn bodies_are_forgotten_first_and_then_all_of_it(database: Database) {
     let relay = Relay::start(database).await;
@@ -116,6 +120,52 @@ async fn what_waits_for_too_long_expires(database: Database) {
     tenant.act(&format!("{}/resume", destination.path())).await.is(200);
     tenant.settled(&young).await;
     assert_eq!(receiver.order(), [young]);
+}
+
+/// Though nothing is parked, and its destination takes other things.
+async fn what_is_tried_for_too_long_expires(database: Database) {
+    const WEEK_S: u64 = 604_800;
+    let relay = Relay::start(database).await;
+    // In turn: the old one, which is never taken, and another.
+    let receiver = Receiver::answering([500, 200].repeat(5)).await;
+    let route = relay.route_tried(&receiver, Some(&[0, WEEK_S, WEEK_S, WEEK_S, WEEK_S, WEEK_S, WEEK_S])).await;
+    let (tenant, source) = (&route.tenant, &route.source);
+    let old = source.post(BODY).await.event_id();
+    for attempts in 1..=4 {
+        eventually("it to be tried", async || (tenant.delivery_of(&old).await["attempts"] == attempts).then_some(()))
+            .await;
+        let other = source.post(BODY).await.event_id();
+        assert_eq!(tenant.settled(&other).await[0]["state"], "delivered");
+        later(&relay, DAY * 8 + DAY / 2).await;
+    }
+
+    let ended = tenant.settled(&old).await;
+    assert_eq!((&ended[0]["state"], &ended[0]["reason"]), (&json!("failed"), &json!("expired")));
+    later(&relay, DAY).await;
+    forgotten(tenant, &old).await;
+}
+
+async fn replays_are_forgotten_with_what_they_made(database: Database) {
+    let relay = Relay::start(database).await;
+    let receiver = Receiver::start().await;
+    let route = relay.route(&receiver).await;
+    let tenant = &route.tenant;
+    let replay = async || {
+        let id = text(&tenant.post("/replays", json!({ "filter": {}, "dry_run": true })).await.json(202), "id");
+        let is_counted =
+            async || (tenant.get(&format!("/replays/{id}")).await.json(200)["state"] == "completed").then_some(());
+        eventually("it to be counted", is_counted).await;
+        id
+    };
+    let old = replay().await;
+    later(&relay, DAY * 60).await;
+    let young = replay().await;
+    later(&relay, DAY * 32).await;
+    eventually("the old one to be forgotten", async || {
+        (tenant.get(&format!("/replays/{old}")).await.status == 404).then_some(())
+    })
+    .await;
+    tenant.get(&format!("/replays/{young}")).await.is(200);
 }
 
 async fn what_is_sent_again_is_kept_until_it_is_sent(database: Database) {
@@ -295,13 +345,19 @@ async fn who_forgets_a_day_takes_nothing_before_it_may(database: Database) {
         FROM pg_locks waiting LEFT JOIN pg_locks held
             ON held.pid = waiting.pid AND held.granted AND held.locktype = 'relation' AND held.mode = 'AccessExclusiveLock'
         WHERE waiting.relation = 'payload'::regclass AND NOT waiting.granted";
+    let mut leapt = Instant::now();
     let taken = eventually("somebody to wait", async || {
+        if leapt.elapsed() > Duration::from_secs(5) {
+            relay.clock.advance(AFTER_A_LOCK);
+            leapt = Instant::now();
+        }
         let taken = database.number(taken).await;
         (taken >= 0).then_some(taken)
     })
     .await;
     assert_eq!(taken, 0, "what is taken already keeps others waiting");
     reading.rollback().await.unwrap();
+    relay.clock.advance(AFTER_A_LOCK);
     relay
         .pass_time_until("the body to be forgotten", async || body(&route.tenant, &event).await.is_none().then_some(()))
         .await;
