@@ -9,6 +9,7 @@ use harness::{Client, Database, Process, Receiver, Relay, eventually, json, on_e
 
 on_each_database![
     what_cannot_be_read_or_written_makes_a_worker_unready_until_it_can,
+    bodies_that_cannot_be_read_make_a_worker_unready_until_they_can,
     a_relay_is_ready_while_everything_waits_for_its_destination,
 ];
 on_sqlite![a_process_that_waits_for_another_to_end_says_so];
@@ -42,6 +43,32 @@ async fn what_cannot_be_read_or_written_makes_a_worker_unready_until_it_can(data
     eventually("the metric to say it", async || (worker.metrics().await.one("hookyard_ready") > 0.0).then_some(()))
         .await;
     worker.operations("/livez").await.is(200);
+}
+
+/// It tries again and again, and that is no work.
+async fn bodies_that_cannot_be_read_make_a_worker_unready_until_they_can(database: Database) {
+    let relay = Relay::start(database).await;
+    let receiver = Receiver::always(500).await;
+    let route = relay.route_tried(&receiver, Some(&[0, 3_600])).await;
+    let event = route.source.send(APPROVED).await;
+    eventually("the first attempt to be written", async || {
+        (route.tenant.delivery_of(&event).await["attempts"] == 1).then_some(())
+    })
+    .await;
+    // Nobody has the body in memory any more.
+    relay.kill();
+    relay.start_again().await;
+    relay.database.execute("ALTER TABLE payload RENAME TO out_of_reach").await;
+    receiver.recover();
+    relay.clock.advance(Duration::from_secs(5_000));
+
+    let worker = Client::of(&relay.workers[0]);
+    is_unready(&relay, &worker, "nothing moves").await;
+    assert_eq!(receiver.count(), 1);
+
+    relay.database.execute("ALTER TABLE out_of_reach RENAME TO payload").await;
+    is_ready(&worker).await;
+    assert_eq!(route.tenant.settled(&event).await[0]["state"], "delivered");
 }
 
 async fn a_relay_is_ready_while_everything_waits_for_its_destination(database: Database) {

@@ -169,7 +169,7 @@ pub(crate) struct State {
     /// When a renewal was last asked for to forget by.
     hurried_at: Instant,
     discovered_at: Instant,
-    /// Whether anything is started or written; whether anything is written.
+    /// Whether any attempt comes to something or anything is written; whether anything is written.
     still: telling::Stillness,
     unwritten_still: telling::Stillness,
     told_at: Instant,

@@ -31,7 +31,8 @@ pub(crate) struct Beat {
     pub(crate) at: Duration,
     /// Since when outcomes wait to be written and none was.
     pub(crate) unwritten_since: Option<Duration>,
-    /// Since when something waits for this worker, and not for a destination, while nothing was started and nothing written.
+    /// Since when something waits for this worker, and not for a destination, while no attempt came to anything and nothing
+    /// was written.
     pub(crate) still_since: Option<Duration>,
     /// For how long the oldest delivery waits that is due.
     pub(crate) oldest_due: Duration,
@@ -115,8 +116,8 @@ impl Last {
         }
         let still = longer(self.beat.still_since?, STILL)?;
         Some(format!(
-            "nothing moves: for {} s no attempt was started and no outcome written, and the oldest delivery that is due \
-             waits for {} s",
+            "nothing moves: for {} s no attempt came to anything and no outcome was written, and the oldest delivery that is \
+             due waits for {} s",
             still.as_secs(),
             self.beat.oldest_due.as_secs(),
         ))

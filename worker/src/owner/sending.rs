@@ -36,9 +36,6 @@ impl Owner {
     }
 
     pub(super) fn attempt(&mut self, starts: &[Start]) {
-        if !starts.is_empty() {
-            self.state.still.ends();
-        }
         for start in starts {
             *self.state.running.entry(start.due.shard).or_default() += 1;
             match self.state.works.take(start.due.event_id) {
@@ -66,7 +63,10 @@ impl Owner {
         }
         match ended {
             Ended::Aborted => self.breathe(),
-            _ => self.state.breath = BREATH,
+            _ => {
+                self.state.breath = BREATH;
+                self.state.still.ends();
+            }
         }
         self.diagnose(start, &ended);
         self.state.schedule.ended(start.due.id, start.epoch, ended);

@@ -48,7 +48,9 @@ impl Owner {
         let unwritten = state.schedule.unwritten_count() + state.aside.len();
         let waits_to_be_written = state.writing || unwritten > 0;
         let unwritten_since = state.unwritten_still.look(boot, waits_to_be_written);
-        let still_since = state.still.look(boot, waits || waits_to_be_written);
+        // Of those under way none takes a minute: if only they are left, they come to something, or wait again.
+        let is_under_way = state.schedule.in_flight() > 0;
+        let still_since = state.still.look(boot, waits || is_under_way || waits_to_be_written);
         let (state, numbers) = (&self.state, &self.numbers);
         numbers.oldest_due.set(oldest_due);
         for (gauge, count) in [
