@@ -7,7 +7,7 @@ use entity::database::sqlite_file;
 use migration::{Schema, Step};
 use relay::telemetry::TelemetrySettings;
 
-use crate::place::{Place, unusable};
+use crate::place::{Place, is_well_formed, unusable};
 use crate::serve::Error;
 use crate::shown;
 
@@ -47,6 +47,7 @@ pub(crate) async fn run(settings: Settings) -> Result<(), Error> {
 
 /// Brings the database up to date, and says how it stands then.
 pub(crate) async fn up(url: &str, patience: Duration, said: impl Fn(Step) + Send + Sync) -> Result<Schema, Error> {
+    is_well_formed(url)?;
     let db = Database::for_migrations(url).await.map_err(unusable)?;
     migration::up(&db, patience, said).await?;
     let schema = Schema::read(&db).await?;
@@ -66,6 +67,7 @@ async fn check(url: &str) -> Result<(), Error> {
 
 /// How the schema stands, without making a file where there is none: that lacks everything.
 async fn look(url: &str) -> Result<Schema, Error> {
+    is_well_formed(url)?;
     if sqlite_file(url).is_some_and(|file| !file.exists()) {
         return Ok(Schema::empty());
     }

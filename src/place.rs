@@ -41,6 +41,7 @@ impl Place {
 
     /// To read and to change something, by the database's clock.
     pub(crate) async fn open(&self) -> Result<(Database, Clock), Error> {
+        is_well_formed(self.url())?;
         exists(self.url())?;
         let db = Database::open(self.url()).await.map_err(unusable)?;
         migration::check(&db.write).await?;
@@ -56,6 +57,11 @@ pub(crate) fn exists(url: &str) -> Result<(), BadSetting> {
         Some(file) if !file.exists() => Err(unusable(NoFile(file))),
         _ => Ok(()),
     }
+}
+
+/// Insists that it is the URL of a database.
+pub(crate) fn is_well_formed(url: &str) -> Result<(), BadSetting> {
+    entity::database::check(url).map_err(|error| process::malformed_setting("HOOKYARD_DATABASE_URL", error))
 }
 
 /// The error names the setting.

@@ -107,7 +107,7 @@ impl Relay {
     /// Migrates, opens, binds. Nothing is accepted or delivered before [`Relay::run`].
     pub(crate) async fn open(settings: &Settings, key_file: &Path) -> Result<Self, Error> {
         let retention = settings.retention.checked();
-        let retention = retention.map_err(|error| process::bad_setting("HOOKYARD_RETENTION_METADATA", error))?;
+        let retention = retention.map_err(|error| process::malformed_setting("HOOKYARD_RETENTION_METADATA", error))?;
         let url = settings.place.url();
         migrate(url).await?;
         let db = Database::open(url).await.map_err(unusable)?;
@@ -173,5 +173,6 @@ pub(crate) fn keyring(given: Option<&SecretString>, key_file: &Path, holds_seale
         Some(given) => given.clone(),
         None => key_file::read_or_make(key_file, holds_sealed)?,
     };
-    Ok(Keyring::parse(text.expose_secret()).map_err(|error| process::bad_setting("HOOKYARD_MASTER_KEYS", error))?)
+    Ok(Keyring::parse(text.expose_secret())
+        .map_err(|error| process::malformed_setting("HOOKYARD_MASTER_KEYS", error))?)
 }

@@ -172,8 +172,8 @@ impl Database {
     }
 }
 
-/// The driver's own complaint would print the URL, and the password in it.
-fn check(url: &str) -> Result<(), DbErr> {
+/// Whether this is the URL of a database that we know. The driver's own complaint would print it, and the password in it.
+pub fn check(url: &str) -> Result<(), DbErr> {
     let refused = |why: &str| Err(cannot_connect(why));
     if is_sqlite(url) {
         return Ok(());

@@ -23,6 +23,7 @@ pub struct Stopped {
 pub struct BadSetting {
     name: &'static str,
     cause: Box<dyn Error + Send + Sync>,
+    is_malformed: bool,
 }
 
 impl fmt::Display for BadSetting {
@@ -39,7 +40,12 @@ impl Error for BadSetting {
 
 /// Names the setting behind an error.
 pub fn bad_setting(name: &'static str, cause: impl Error + Send + Sync + 'static) -> BadSetting {
-    BadSetting { name, cause: Box::new(cause) }
+    BadSetting { name, cause: Box::new(cause), is_malformed: false }
+}
+
+/// The same of what is no such thing, so that another try is of no use.
+pub fn malformed_setting(name: &'static str, cause: impl Error + Send + Sync + 'static) -> BadSetting {
+    BadSetting { is_malformed: true, ..bad_setting(name, cause) }
 }
 
 /// How many files and sockets this process may have open: as many as the system lets it, which is more than it gives
@@ -98,10 +104,14 @@ pub fn say(words: &str) {
     let _ = writeln!(std::io::stdout(), "{words}");
 }
 
+/// As clap ends where it cannot read a setting: whoever starts processes again need not start this one.
+const MALFORMED: u8 = 2;
+
 /// Says an error with its causes; success says nothing.
 #[must_use]
 pub fn exit_code(result: Result<(), Box<dyn Error + Send + Sync>>) -> ExitCode {
     let Err(error) = result else { return ExitCode::SUCCESS };
     crate::telemetry::lament(error.as_ref());
-    ExitCode::FAILURE
+    let is_malformed = error.downcast_ref::<BadSetting>().is_some_and(|setting| setting.is_malformed);
+    if is_malformed { ExitCode::from(MALFORMED) } else { ExitCode::FAILURE }
 }

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use entity::wake::Wake;
-use entity::{Database, housekeeping, start};
+use entity::{Database, database, housekeeping, start};
 use relay::egress::{Egress, Guard, OwnAddress, SystemLookup};
 use relay::keyring::Keyring;
 use relay::operations;
@@ -26,10 +26,11 @@ async fn run(settings: Settings) -> Result<(), Box<dyn std::error::Error + Send 
     let numbers = operations::count();
     let stop = process::stop_on_signals()?;
     let retention = settings.retention.checked();
-    let retention = retention.map_err(|error| process::bad_setting("HOOKYARD_RETENTION_METADATA", error))?;
+    let retention = retention.map_err(|error| process::malformed_setting("HOOKYARD_RETENTION_METADATA", error))?;
     let keyring = Keyring::parse(settings.master_keys.expose_secret())
-        .map_err(|error| process::bad_setting("HOOKYARD_MASTER_KEYS", error))?;
+        .map_err(|error| process::malformed_setting("HOOKYARD_MASTER_KEYS", error))?;
     let url = settings.database_url.expose_secret();
+    database::check(url).map_err(|error| process::malformed_setting("HOOKYARD_DATABASE_URL", error))?;
     let db = Database::open(url).await.map_err(|error| process::bad_setting("HOOKYARD_DATABASE_URL", error))?;
     migration::check(&db.write).await?;
     if settings.retention.seal_payloads {

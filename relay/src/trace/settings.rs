@@ -6,7 +6,7 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 
-use crate::process::{BadSetting, bad_setting};
+use crate::process::{BadSetting, malformed_setting};
 
 /// Where spans go.
 #[derive(Debug, Clone, Default, clap::Args)]
@@ -84,7 +84,7 @@ impl TraceSettings {
     /// The headers for the collector, as a request has them.
     pub(super) fn headers(&self) -> Result<HeaderMap, BadSetting> {
         let text = self.headers.as_ref().map_or("", ExposeSecret::expose_secret);
-        parse(text).ok_or_else(|| bad_setting("HOOKYARD_OTLP_HEADERS", Unusable::Headers))
+        parse(text).ok_or_else(|| malformed_setting("HOOKYARD_OTLP_HEADERS", Unusable::Headers))
     }
 }
 
