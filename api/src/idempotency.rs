@@ -6,6 +6,7 @@ use std::sync::{LazyLock, Mutex, PoisonError};
 
 use entity::idempotency;
 use poem::http::Method;
+use relay::id::TenantId;
 use relay::keyring::Keyring;
 use relay::secret::fingerprint;
 use secrecy::ExposeSecret;
@@ -26,6 +27,7 @@ pub struct Once {
     id: [u8; 32],
     /// SHA-256 of the body.
     request: [u8; 32],
+    tenant: Option<TenantId>,
 }
 
 /// What requests of this process are being answered. Other processes are kept out by the database.
@@ -46,7 +48,7 @@ impl Once {
         let id = id(&[who.as_bytes(), facts.method.as_str().as_bytes(), facts.path.as_bytes(), key]);
         let request = facts.body.get().copied().unwrap_or_else(|| fingerprint(b""));
         let is_first = IN_USE.lock().unwrap_or_else(PoisonError::into_inner).insert(id);
-        if is_first { Ok(Some(Self { id, request })) } else { Err(Error::KeyInUse) }
+        if is_first { Ok(Some(Self { id, request, tenant: tenant_in(&facts.path) })) } else { Err(Error::KeyInUse) }
     }
 
     /// Goes on if the request was never answered; else leaves with the kept answer.
@@ -78,6 +80,7 @@ impl Once {
             status: i16::try_from(parts.status().as_u16()).unwrap_or_default(),
             answer: keyring.seal(&plain, &self.owner()),
             expires_at: now + KEPT_MS,
+            tenant_id: self.tenant.map(TenantId::uuid),
         };
         Ok(idempotency::keep(txn, row).await?)
     }
@@ -91,6 +94,11 @@ impl Drop for Once {
     fn drop(&mut self) {
         IN_USE.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.id);
     }
+}
+
+/// Whom a path of the API is about.
+fn tenant_in(path: &str) -> Option<TenantId> {
+    path.strip_prefix("/v1/tenants/")?.split('/').next()?.parse().ok()
 }
 
 fn is_key(key: &[u8]) -> bool {

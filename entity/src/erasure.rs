@@ -21,7 +21,7 @@ const SETTLED_MS: i64 = 10_000;
 const LAST_MS: i64 = (1 << 48) - 1;
 
 /// The smaller tables that hold a tenant's rows, apart from those that are erased with something else.
-const TABLES: [&str; 15] = [
+const TABLES: [&str; 16] = [
     "subscription",
     "health",
     "replay",
@@ -36,6 +36,7 @@ const TABLES: [&str; 15] = [
     "command",
     "notice",
     "stat",
+    "idempotency",
     // Destroyed already, but made anew by what was accepted at that moment.
     "payload_key",
 ];

@@ -19,6 +19,8 @@ pub struct Model {
     /// Sealed: it may hold a secret that is shown once.
     pub answer: String,
     pub expires_at: i64,
+    /// Whom the request was about, if it was about a tenant: it goes with that.
+    pub tenant_id: Option<Uuid>,
 }
 
 #[derive(Debug, Clone, Copy, EnumIter, DeriveRelation)]
@@ -58,11 +60,18 @@ pub async fn find(txn: &impl ConnectionTrait, id: &[u8; 32], now: i64) -> Result
 
 /// Keeps an answer, in the place of one that has expired.
 pub async fn keep(txn: &impl ConnectionTrait, row: Model) -> Result<(), DbErr> {
-    let text = "INSERT INTO idempotency (id, request, status, answer, expires_at) VALUES ($1, $2, $3, $4, $5)
+    let text =
+        "INSERT INTO idempotency (id, request, status, answer, expires_at, tenant_id) VALUES ($1, $2, $3, $4, $5, $6)
         ON CONFLICT (id) DO UPDATE SET request = excluded.request, status = excluded.status, answer = excluded.answer,
-            expires_at = excluded.expires_at";
-    let values: [Value; 5] =
-        [row.id.into(), row.request.into(), row.status.into(), row.answer.into(), row.expires_at.into()];
+            expires_at = excluded.expires_at, tenant_id = excluded.tenant_id";
+    let values: [Value; 6] = [
+        row.id.into(),
+        row.request.into(),
+        row.status.into(),
+        row.answer.into(),
+        row.expires_at.into(),
+        row.tenant_id.into(),
+    ];
     txn.execute_raw(Statement::from_sql_and_values(txn.get_database_backend(), text, values)).await.map(drop)
 }
 

@@ -20,6 +20,7 @@ mod m20261128_000015_statistics;
 mod m20261128_000016_sources;
 mod m20261129_000017_payload_keys;
 mod m20261129_000018_answers;
+mod m20261129_000019_kept_answers;
 mod schema;
 mod up;
 
@@ -50,6 +51,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261128_000016_sources::Migration),
             Box::new(m20261129_000017_payload_keys::Migration),
             Box::new(m20261129_000018_answers::Migration),
+            Box::new(m20261129_000019_kept_answers::Migration),
         ]
     }
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use harness::answer::{items, text};
 use harness::{Client, Database, Receiver, Relay, Route, Tenant, Value, eventually, on_each_database};
 
+use reqwest::Method;
 use sea_orm::{ConnectionTrait, Statement};
 use serde_json::json;
 
@@ -101,6 +102,7 @@ async fn nothing_of_a_deleted_tenant_is_left(database: Database) {
     let receiver = Receiver::always(503).await;
     let (gone, stays) = (full(&relay, &receiver).await, full(&relay, &receiver).await);
     let before = counts(&database, &stays).await;
+    assert!(before.contains(&("idempotency".to_owned(), 1)), "{before:?}");
     assert!(
         counts(&database, &gone).await.iter().filter(|(_, rows)| *rows > 0).count() > 10,
         "there is something to erase"
@@ -172,7 +174,9 @@ async fn full(relay: &Relay, receiver: &Receiver) -> Tenant {
     tenant.post("/request-ids", asked).await.succeeded();
     let failed = tenant.destination_tried(receiver, &[0]).await;
     tenant.subscribe(&failed, &["*"]).await;
-    tenant.key(json!(["read"])).await;
+    // An answer that is kept, with a key in it.
+    let (keys, new) = (tenant.path("/api-keys"), json!({ "name": "kept", "scopes": ["read"] }));
+    tenant.client.ask_json(Method::POST, &keys, &[("idempotency-key", "once")], &new).await.is(201);
     let event = source.send("a.b").await;
     let waits = format!("/deliveries?event_id={event}&state=pending&last_outcome=rejected");
     for list in [waits, format!("/deliveries?event_id={event}&state=failed")] {
