@@ -19,6 +19,7 @@ use tokio::sync::Semaphore;
 use crate::oauth::Tokens;
 use crate::replaying::Bell;
 use crate::resources::tail::Tails;
+use crate::turns::Turns;
 
 /// Cheap to clone; all clones are one process's state.
 #[derive(Debug, Clone)]
@@ -45,8 +46,11 @@ pub struct App {
     pub replays: Bell,
     /// How long what comes is kept, unless a tenant keeps less.
     pub retention: Retention,
-    /// Statistics are added up for one caller at a time.
+    /// Searches of each tenant.
+    pub turns: Turns,
+    /// Statistics are added up for one caller at a time; and of each tenant few wait for it.
     pub adding: Arc<Semaphore>,
+    pub sums: Turns,
     /// Those who watch.
     pub tails: Tails,
     pub clock: Clock,

@@ -8,6 +8,7 @@ use poem::{Request, RequestBody};
 use poem_openapi::registry::{MetaSecurityScheme, Registry};
 use poem_openapi::{ApiExtractor, ApiExtractorType, ExtractParamOptions};
 use relay::id::{ApiKeyId, TenantId};
+use tokio::sync::OwnedSemaphorePermit;
 
 mod identity;
 mod scope;
@@ -59,6 +60,11 @@ impl Access {
         &self.caller.app
     }
 
+    /// Waits until the tenant may search once more: see [`Turns`](crate::turns::Turns).
+    pub(crate) async fn turn(&self) -> Result<OwnedSemaphorePermit, Error> {
+        self.app().turns.take(self.id()).await
+    }
+
     /// The same as it is by now, for answers that take long.
     pub(crate) async fn again(&self, scope: Scope) -> Result<Self, Error> {
         self.caller.again().await?.may(scope, self.id()).await
@@ -85,7 +91,8 @@ impl Caller {
         {
             return Err(Error::NotFound);
         }
-        let tenant = tenant::find(&self.app.db.read, tenant).await?.ok_or(Error::NotFound)?;
+        // Not on a connection that searches are made by.
+        let tenant = tenant::find(&self.app.db.steady, tenant).await?.ok_or(Error::NotFound)?;
         if !self.scopes().has(scope) {
             return Err(Error::MissingScope(scope));
         }

@@ -42,6 +42,7 @@ pub mod request;
 pub mod resources;
 pub mod schema;
 pub mod server;
+pub mod turns;
 pub mod wire;
 
 use admin::admin;
@@ -92,7 +93,9 @@ impl Api {
             explaining: Arc::new(tokio::sync::Semaphore::new(1)),
             replays: replaying::Bell::default(),
             retention,
+            turns: turns::Turns::default(),
             adding: Arc::new(tokio::sync::Semaphore::new(1)),
+            sums: turns::Turns::default(),
             tails: resources::tail::Tails::default(),
             clock: opened.clock.clone(),
             wake,

@@ -31,6 +31,7 @@ MEANING = {
         r"is another than the key in the path",
         r"nothing is after this and before",
         r"must be earlier than `before`",
+        r"must be in the years 0 to 9999",
         r"names nothing that has what else is asked for",
         r"must not be less than `payload_d`",
         r"is another secret than",

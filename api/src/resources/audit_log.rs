@@ -137,6 +137,7 @@ impl Api {
         let access = caller.may(Scope::Audit, **tenant_id).await?;
         let (filter, paging) = query.0.filter();
         let reading = paging.read(&access.app().keyring, format!("{}/audit-log", access.id()))?;
+        let _turn = access.turn().await?;
         let rows = audit::page(&access.app().db.read, access.id(), filter, reading.before, reading.rows()).await?;
         Ok(Found::of(reading.page(rows, audit::Model::id, AuditEntry::show)?))
     }

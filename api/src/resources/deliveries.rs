@@ -181,6 +181,7 @@ impl Api {
         let (filter, wanted) = (query.0.filter(), query.0);
         let reading = wanted.paging.read(&access.app().keyring, format!("{}/deliveries", access.id()))?;
         let range = reading.range(wanted.after, wanted.before);
+        let _turn = access.turn().await?;
         let found = delivery::search(&access.app().db.read, access.id(), &filter, &range).await?;
         Ok(Found::of(reading.found(found, |row| row.id, |row| Ok(Delivery::show(row)))?))
     }

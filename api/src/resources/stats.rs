@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use entity::stat::{self, Histogram, MINUTES_KEPT_MS, Tally, Width};
 use poem_openapi::param::Path;
 use poem_openapi::{Enum, Object, OpenApi};
+use relay::clock::WRITABLE;
 use relay::id::kind;
 
 use super::Tag;
@@ -137,6 +138,11 @@ impl StatsSearch {
         if begin >= end {
             return Err(Error::query("after", "must be earlier than `before`"));
         }
+        for (parameter, at) in [("after", begin), ("before", end)] {
+            if !WRITABLE.contains(&at) {
+                return Err(Error::query(parameter, "must be in the years 0 to 9999, with its bucket"));
+            }
+        }
         let count = (end - begin) / bucket.millis();
         if count > MOST {
             let why =
@@ -206,7 +212,8 @@ impl Api {
                 return Err(Error::query("destination_id", "cannot be asked together with `source_id`"));
             }
         };
-        let _turn = access.app().adding.acquire().await;
+        let _turn = access.app().sums.take(access.id()).await?;
+        let _one_at_a_time = access.app().adding.acquire().await;
         let rows = stat::read(&access.app().db.read, access.id(), object, bucket.width(), (begin, end)).await?;
         let (mut total, mut tallies) = (Tally::default(), BTreeMap::<i64, Tally>::new());
         for (at, tally) in &rows {
@@ -275,6 +282,8 @@ mod tests {
             (Bucket::FiveMinutes, NOW - 3 * day, NOW, false),
             (Bucket::Day, NOW - 90 * day, NOW, true),
             (Bucket::Day, YEAR_0, YEAR_9999, false),
+            (Bucket::Day, YEAR_9999 - day, YEAR_9999, false),
+            (Bucket::Day, YEAR_0, YEAR_0 + day, true),
         ] {
             assert_eq!(span(bucket, Some(after), Some(before)).is_some(), is_good, "{bucket:?} {after} {before}");
         }

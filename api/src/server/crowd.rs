@@ -30,7 +30,7 @@ impl<K: Copy + Eq + Hash> Crowd<K> {
     pub(crate) fn enter(&self, whose: K, most: usize) -> Option<Place<K>> {
         let mut counts = self.counts();
         let count = counts.entry(whose).or_default();
-        if *count == most {
+        if *count >= most {
             return None;
         }
         *count += 1;

@@ -12,7 +12,8 @@ use crate::server::{self, Crowd};
 /// The tails of this process.
 #[derive(Debug, Clone)]
 pub struct Tails {
-    all: Arc<Semaphore>,
+    firsts: Arc<Semaphore>,
+    further: Arc<Semaphore>,
     by_tenant: Crowd<TenantId>,
 }
 
@@ -23,25 +24,28 @@ pub(super) struct Place {
     _of_tenant: server::Place<TenantId>,
 }
 
-const ALL: usize = 50;
 const EACH: usize = 5;
+/// Of all tenants: those that are their tenant's only one, and others. A few who have many keep nobody from having one.
+const FIRSTS: usize = 200;
+const FURTHER: usize = 50;
 /// When to ask again.
 const WAIT: Duration = Duration::from_secs(10);
 
 impl Default for Tails {
     fn default() -> Self {
-        Self { all: Arc::new(Semaphore::new(ALL)), by_tenant: Crowd::default() }
+        let places = |count| Arc::new(Semaphore::new(count));
+        Self { firsts: places(FIRSTS), further: places(FURTHER), by_tenant: Crowd::default() }
     }
 }
 
 impl Tails {
     pub(super) fn enter(&self, tenant: TenantId) -> Result<Place, Error> {
         let too_many = |why: String| Error::TooMany { why, wait: WAIT };
-        let of_tenant = self
-            .by_tenant
-            .enter(tenant, EACH)
+        let first = self.by_tenant.enter(tenant, 1).map(|place| (place, &self.firsts));
+        let (of_tenant, places) = first
+            .or_else(|| Some((self.by_tenant.enter(tenant, EACH)?, &self.further)))
             .ok_or_else(|| too_many(format!("A tenant has at most {EACH} tails open in each process.")))?;
-        let of_all = Arc::clone(&self.all).try_acquire_owned();
+        let of_all = Arc::clone(places).try_acquire_owned();
         let of_all = of_all.map_err(|_| too_many("As many tails are open as this process takes.".to_owned()))?;
         Ok(Place { _of_all: of_all, _of_tenant: of_tenant })
     }
@@ -54,15 +58,21 @@ mod tests {
     #[test]
     fn neither_a_tenant_nor_all_of_them_have_too_many() {
         let tails = Tails::default();
-        let tenants: Vec<TenantId> = (0..12).map(TenantId::at).collect();
+        let mut tenants = (0..).map(TenantId::at);
         let mut places = Vec::new();
-        for tenant in &tenants[..10] {
-            places.extend((0..EACH).map(|_| tails.enter(*tenant).unwrap()));
-            assert!(tails.enter(*tenant).is_err());
+        // Each has one that is its only one, and four more.
+        for tenant in tenants.by_ref().take(12) {
+            places.extend((0..EACH).map(|_| tails.enter(tenant).unwrap()));
+            assert!(tails.enter(tenant).is_err());
         }
-        assert_eq!(places.len(), ALL);
-        assert!(tails.enter(tenants[10]).is_err(), "the process is full");
+        let few = tenants.next().unwrap();
+        places.extend((0..3).map(|_| tails.enter(few).unwrap()));
+        assert!(tails.enter(few).is_err(), "fifty and more are open");
+        places.extend((13..FIRSTS).map(|_| tails.enter(tenants.next().unwrap()).unwrap()));
+        assert_eq!(places.len(), FIRSTS + FURTHER);
+        let late = tenants.next().unwrap();
+        assert!(tails.enter(late).is_err(), "two hundred have one");
         places.pop();
-        assert!(tails.enter(tenants[11]).is_ok() && tails.enter(tenants[10]).is_ok());
+        assert!(tails.enter(late).is_ok());
     }
 }
