@@ -49,6 +49,8 @@ pub struct Reading<'a, K: Kind> {
     limit: usize,
     /// Only items made before this one.
     pub before: Option<Id<K>>,
+    /// The newest there was when the first page was read, where that is said: it goes from page to page.
+    pub begun: Option<Id<K>>,
 }
 
 const LIMIT: u16 = 50;
@@ -56,11 +58,14 @@ const LIMIT: u16 = 50;
 impl Paging {
     /// Starts to read a page of the list called so; the name holds the tenant.
     pub fn read<K: Kind>(self, keyring: &Keyring, list: String) -> Result<Reading<'_, K>, Error> {
-        let before = match &self.cursor {
-            Some(cursor) => Some(open(keyring, &list, cursor).ok_or_else(strange_cursor)?),
-            None => None,
+        let (before, begun) = match &self.cursor {
+            Some(cursor) => {
+                let (before, begun) = open(keyring, &list, cursor).ok_or_else(strange_cursor)?;
+                (Some(before), begun)
+            }
+            None => (None, None),
         };
-        Ok(Reading { keyring, list, limit: self.limit.unwrap_or(LIMIT).into(), before })
+        Ok(Reading { keyring, list, limit: self.limit.unwrap_or(LIMIT).into(), before, begun })
     }
 }
 
@@ -99,7 +104,7 @@ impl<K: Kind> Reading<'_, K> {
         rows.truncate(self.limit);
         let last = rows.last().filter(|_| !is_last).map(id).or(until.map(Into::into));
         let items = rows.iter().map(shown).collect::<Result<_, _>>()?;
-        Ok(Page { items, next_cursor: last.map(|id| seal(self.keyring, &self.list, id)) })
+        Ok(Page { items, next_cursor: last.map(|id| seal(self.keyring, &self.list, (id, self.begun))) })
     }
 
     /// Which part of a table that is, narrowed to what was made in this time.
@@ -110,13 +115,19 @@ impl<K: Kind> Reading<'_, K> {
     }
 }
 
-fn seal<K: Kind>(keyring: &Keyring, list: &str, id: Id<K>) -> String {
-    URL_SAFE_NO_PAD.encode(keyring.seal(id.to_string().as_bytes(), &owner(list)))
+/// An id, and another behind a space where the pages have a beginning.
+fn seal<K: Kind>(keyring: &Keyring, list: &str, (id, begun): (Id<K>, Option<Id<K>>)) -> String {
+    let text = begun.map_or_else(|| id.to_string(), |begun| format!("{id} {begun}"));
+    URL_SAFE_NO_PAD.encode(keyring.seal(text.as_bytes(), &owner(list)))
 }
 
-fn open<K: Kind>(keyring: &Keyring, list: &str, cursor: &str) -> Option<Id<K>> {
+fn open<K: Kind>(keyring: &Keyring, list: &str, cursor: &str) -> Option<(Id<K>, Option<Id<K>>)> {
     let sealed = String::from_utf8(URL_SAFE_NO_PAD.decode(cursor).ok()?).ok()?;
-    keyring.open_text(&sealed, &owner(list)).ok()?.expose_secret().parse().ok()
+    let text = keyring.open_text(&sealed, &owner(list)).ok()?;
+    match text.expose_secret().split_once(' ') {
+        Some((id, begun)) => Some((id.parse().ok()?, Some(begun.parse().ok()?))),
+        None => Some((text.expose_secret().parse().ok()?, None)),
+    }
 }
 
 fn owner(list: &str) -> String {
@@ -165,7 +176,7 @@ mod tests {
     #[test]
     fn a_cursor_of_another_list_is_refused() {
         let keyring = keyring();
-        let foreign = seal(&keyring, "ten_2/sources", SourceId::at(1));
+        let foreign = seal(&keyring, "ten_2/sources", (SourceId::at(1), None));
         for cursor in [foreign, String::new(), "AAAA".to_owned(), "%".to_owned()] {
             assert!(matches!(read(&keyring, 2, Some(cursor)), Err(Error::Invalid(_))));
         }

@@ -11,6 +11,7 @@ on_each_database![
     an_event_says_what_each_of_its_deliveries_waits_for,
     an_event_is_listed_once_however_often_it_failed,
     pages_stay_as_they_are_while_more_comes,
+    what_is_sent_again_meanwhile_is_on_a_page_all_the_same,
     what_makes_no_sense_is_refused,
 ];
 on_postgres![no_delivery_is_looked_up_by_what_people_search_by];
@@ -158,6 +159,32 @@ async fn pages_stay_as_they_are_while_more_comes(database: Database) {
             .map(|event| text(event, "id"))
             .collect();
     }
+}
+
+/// By what is asked of deliveries: a newer one stands at the beginning, which has been read.
+async fn what_is_sent_again_meanwhile_is_on_a_page_all_the_same(database: Database) {
+    let relay = Relay::start(database).await;
+    let receiver = Receiver::always(500).await;
+    let route = relay.route_tried(&receiver, Some(&[0])).await;
+    let tenant = &route.tenant;
+    let mut sent = route.source.send_many(4, 1, |_| "a.b".to_owned()).await;
+    for event in &sent {
+        tenant.settled(event).await;
+    }
+    let oldest = text(&tenant.deliveries(&sent[0]).await[0], "id");
+    sent.reverse();
+
+    let (mut found, mut cursor) = (Vec::new(), String::new());
+    loop {
+        let list = format!("/events?destination_id={}&state=failed&limit=1{cursor}", route.destination.id);
+        let page = tenant.get(&list).await.json(200);
+        found.extend(items(&page).iter().map(|event| text(event, "id")));
+        let Some(next) = page["next_cursor"].as_str() else { break };
+        cursor = format!("&cursor={next}");
+        let again = text(&tenant.act(&format!("/deliveries/{oldest}/retry")).await.json(202), "id");
+        tenant.delivery_in(&again, "failed").await;
+    }
+    assert_eq!(found, sent);
 }
 
 async fn what_makes_no_sense_is_refused(database: Database) {

@@ -18,10 +18,12 @@ fn id(bits: u128) -> Id<kind::Source> {
 #[test]
 fn a_cursor_leads_back_in_its_own_list_and_nowhere_in_another() {
     let keyring = keyring();
-    of_each((any::<u128>(), "[a-z_/]{1,9}", nearly("[a-z_/]{1,9}")), |(bits, list, other)| {
-        let cursor = seal(&keyring, &list, id(bits));
-        assert_eq!(open(&keyring, &list, &cursor), Some(id(bits)));
-        assert_eq!(open(&keyring, &other, &cursor), (list == other).then(|| id(bits)));
+    let bits = (any::<u128>(), any::<Option<u128>>());
+    of_each((bits, "[a-z_/]{1,9}", nearly("[a-z_/]{1,9}")), |((bits, begun), list, other)| {
+        let place = (id(bits), begun.map(id));
+        let cursor = seal(&keyring, &list, place);
+        assert_eq!(open(&keyring, &list, &cursor), Some(place));
+        assert_eq!(open(&keyring, &other, &cursor), (list == other).then_some(place));
         assert_eq!(open::<kind::Event>(&keyring, &list, &cursor), None);
         assert!(cursor.len() <= 500, "the document says so");
     });
@@ -30,9 +32,9 @@ fn a_cursor_leads_back_in_its_own_list_and_nowhere_in_another() {
 #[test]
 fn no_cursor_is_taken_but_the_one_that_was_given() {
     let keyring = keyring();
-    let given = seal(&keyring, LIST, id(7));
+    let given = seal(&keyring, LIST, (id(7), None));
     of_each(nearly(Just(given.clone())), |text| {
-        assert_eq!(open(&keyring, LIST, &text), (text == given).then(|| id(7)));
+        assert_eq!(open(&keyring, LIST, &text), (text == given).then(|| (id(7), None)));
     });
     of_each(nearly("[A-Za-z0-9_-]{0,200}"), |text| assert_eq!(open::<kind::Source>(&keyring, LIST, &text), None));
 }

@@ -6,7 +6,7 @@ use entity::event::Marks;
 use entity::search::{Range, Read};
 use entity::{delivery, event};
 use poem_openapi::Object;
-use relay::id::{DeliveryId, EventId, kind};
+use relay::id::{DeliveryId, EventId, Uuid, kind};
 
 use super::super::deliveries::{AttemptOutcome, DeliveryState, StatusClass, statuses};
 use super::Event;
@@ -83,13 +83,15 @@ impl EventSearch {
 
 pub(super) async fn search(access: &Access, wanted: EventSearch) -> Result<Page<Event>, Error> {
     let (db, tenant, keyring) = (&access.app().db.read, access.id(), &access.app().keyring);
+    let _turn = access.turn().await?;
     let deliveries = wanted.deliveries();
     if deliveries.is_of_deliveries() {
         if wanted.matched.is_some() {
             return Err(Error::query("matched", "cannot be asked together with what is asked of deliveries"));
         }
-        let reading = wanted.paging.read::<kind::Delivery>(keyring, format!("{tenant}/events/by-delivery"))?;
-        let found = by_deliveries(access, &deliveries, &reading.range(wanted.after, wanted.before)).await?;
+        let mut reading = wanted.paging.read::<kind::Delivery>(keyring, format!("{tenant}/events/by-delivery"))?;
+        let range = reading.range(wanted.after, wanted.before);
+        let found = by_deliveries(access, &deliveries, &range, &mut reading.begun).await?;
         return reading.found(found, |(delivery, _)| *delivery, |(_, event)| Event::show(event));
     }
     let filter = event::Filter { marks: wanted.marks(), matched: wanted.matched };
@@ -98,14 +100,18 @@ pub(super) async fn search(access: &Access, wanted: EventSearch) -> Result<Page<
     reading.found(found, event::Model::id, Event::show)
 }
 
-/// The events of the deliveries that fit, each at the newest of its own and nowhere else.
+/// The events of the deliveries that fit, each at the newest of its own and nowhere else. What was made since the first page
+/// does not count: an event that is sent again meanwhile would be on no page at all.
 async fn by_deliveries(
     access: &Access,
     filter: &delivery::Filter,
     range: &Range,
+    begun: &mut Option<DeliveryId>,
 ) -> Result<Read<(DeliveryId, event::Model)>, Error> {
     let (db, tenant) = (&access.app().db.read, access.id());
     let found = delivery::search(db, tenant, filter, range).await?;
+    *begun = begun.or(found.rows.first().map(|row| row.id));
+    let since_then = begun.map(|begun| Uuid::from_u128(begun.uuid().as_u128().saturating_add(1)));
     let last = found.rows.last().map(|row| row.id.uuid()).filter(|_| found.rows.len() as u64 >= range.limit);
     let ids: HashSet<EventId> = found.rows.iter().map(|row| row.event_id).collect();
     let events = event::these(db, tenant, &ids.into_iter().collect::<Vec<_>>()).await?;
@@ -113,7 +119,7 @@ async fn by_deliveries(
     let mut newest = Vec::with_capacity(found.rows.len());
     for row in found.rows {
         let of_it = delivery::Filter { event_id: Some(row.event_id), ..filter.clone() };
-        let first = Range { from: None, limit: 1, ..*range };
+        let first = Range { from: since_then, limit: 1, ..*range };
         let first = delivery::search(db, tenant, &of_it, &first).await?.rows.pop();
         if first.is_none_or(|first| first.id == row.id)
             && let Some(event) = events.remove(&row.event_id)
