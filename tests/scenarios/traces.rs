@@ -69,7 +69,9 @@ async fn a_trace_begins_where_no_provider_began_one(database: Database) {
     again.is(202);
     source.post("no JSON").await.succeeded();
     let unknown = harness::Source { path: format!("{}x", source.path), ..source.clone() };
-    unknown.post("{}").await.is(404);
+    // Who has proven nothing decides nothing.
+    let said = format!("00-{TRACE}-{SPAN}-01");
+    unknown.post_with(&[("traceparent", said.as_str())], "{}").await.is(404);
 
     let webhooks = collector.heard("webhook", 4).await;
     let accepted = webhooks.iter().find(|span| span.attributes.get("hookyard.event.id") == Some(&event_id)).unwrap();
@@ -82,6 +84,7 @@ async fn a_trace_begins_where_no_provider_began_one(database: Database) {
     assert_eq!(traces.len(), 4, "each has a trace of its own: {webhooks:#?}");
     let refused = webhooks.iter().find(|span| span.attributes["hookyard.outcome"] == "unknown").unwrap();
     assert!(!refused.attributes.contains_key("hookyard.source.id") && refused.error.is_none(), "{refused:?}");
+    assert_eq!(refused.parent, "");
 
     // A test was brought by nobody's request.
     let made = tenant.post(&format!("{}/test", destination.path()), json!({})).await.json(202);

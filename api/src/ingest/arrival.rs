@@ -10,6 +10,9 @@ use relay::trace::{self, HEADER, Kind, Span, Trace, TraceParent, Tracer};
 use super::refusal::Refusal;
 use crate::request::Asked;
 
+/// Characters of a method that are told: no known one is longer, and a stranger's may be of any length.
+const METHOD: usize = 32;
+
 /// When a request came, and under which name it is known.
 #[derive(Debug)]
 pub(super) struct Arrival {
@@ -78,13 +81,15 @@ impl Arrival {
             CameTo::Handshake | CameTo::Nothing | CameTo::Refused(_) => (EventId::at(self.at), None),
         };
         let headers = request.headers().get_all(HEADER);
-        let trace = Trace::of(own, TraceParent::of(headers.iter().map(poem::http::HeaderValue::as_bytes)));
+        // What anybody could say decides on nothing.
+        let said = TraceParent::of(headers.iter().map(poem::http::HeaderValue::as_bytes));
+        let trace = Trace::of(own, said.filter(|_| known_as.is_some()));
         tracer.tell(&trace, || {
             let status = response.status();
             let mut attributes = vec![
                 ("hookyard.outcome", came_to.name().into()),
                 ("hookyard.request.id", self.id.to_string().into()),
-                ("http.request.method", request.method().as_str().into()),
+                ("http.request.method", request.method().as_str().chars().take(METHOD).collect::<String>().into()),
                 ("http.response.status_code", i64::from(status.as_u16()).into()),
             ];
             if let Some(source) = source {
