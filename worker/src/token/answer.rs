@@ -61,9 +61,21 @@ fn is_token(text: &str) -> bool {
     !text.is_empty() && !text.contains(' ') && header::is_value(text, LONGEST)
 }
 
-/// An error's code as the standard has it, and not at any length.
+/// An error's code as the standards have it (RFC 6749, 4.1.2.1 and 5.2; RFC 8707, 2). Anything else may repeat what was sent.
 fn is_code(text: &str) -> bool {
-    text.len() <= 100 && text.bytes().all(|byte| byte.is_ascii_graphic())
+    const CODES: [&str; 10] = [
+        "invalid_request",
+        "invalid_client",
+        "invalid_grant",
+        "unauthorized_client",
+        "unsupported_grant_type",
+        "invalid_scope",
+        "invalid_target",
+        "access_denied",
+        "server_error",
+        "temporarily_unavailable",
+    ];
+    CODES.contains(&text)
 }
 
 #[cfg(test)]
@@ -118,6 +130,7 @@ mod tests {
             (401, "", "answered 401"),
             (500, "<html>", "answered 500"),
             (400, r#"{"error": "in\nvalid"}"#, "answered 400"),
+            (400, r#"{"error": "canary"}"#, "answered 400"),
             (201, r#"{"access_token": "canary", "token_type": "Bearer"}"#, "answered 201"),
             (302, "", "answered 302"),
             (200, "canary", "answered with something that is not JSON"),
