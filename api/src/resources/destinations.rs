@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use entity::change::Changed;
 use entity::command::{self, Kind};
 use entity::destination::Signers;
-use entity::{Transaction, destination, health, subscription};
+use entity::{Transaction, destination, health, notice, subscription};
 use poem_openapi::param::Path;
 use poem_openapi::{Enum, Object, OpenApi};
 use relay::id::kind;
@@ -277,6 +277,7 @@ impl Api {
         let before = Destination::of(access.app(), &change.txn, &row).await?;
         subscription::delete_of(&change.txn, access.id(), row.id()).await?;
         health::forget(&change.txn, access.id(), row.id()).await?;
+        notice::forget(&change.txn, access.id(), row.id).await?;
         destination::delete(&change.txn, access.id(), row.id()).await?;
         command::leave(&change.txn, (access.id(), row.id()), Kind::EndDestination, row.id).await?;
         let stale = [Changed::Destination(row.id()), Changed::Subscriptions(access.id())];

@@ -1,7 +1,7 @@
 //! Sources: the inbound URLs of a tenant.
 
 use entity::change::Changed;
-use entity::{credential, rejection, source, source_key};
+use entity::{credential, notice, rejection, source, source_key};
 use poem_openapi::param::Path;
 use poem_openapi::types::MaybeUndefined;
 use poem_openapi::{Object, OpenApi};
@@ -248,6 +248,7 @@ impl Api {
         source_key::delete_all(&change.txn, access.id(), row.id()).await?;
         credential::delete_all(&change.txn, access.id(), row.id()).await?;
         rejection::delete_all(&change.txn, access.id(), row.id()).await?;
+        notice::forget(&change.txn, access.id(), row.id).await?;
         source::delete(&change.txn, access.id(), row.id()).await?;
         let stale = keys.iter().map(|key| Changed::SourceKey(key.fingerprint())).chain([Changed::Source(row.id())]);
         let done = Done::new("delete", row.id(), Some(access.id()))
