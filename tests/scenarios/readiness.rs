@@ -63,7 +63,8 @@ async fn bodies_that_cannot_be_read_make_a_worker_unready_until_they_can(databas
     relay.clock.advance(Duration::from_secs(5_000));
 
     let worker = Client::of(&relay.workers[0]);
-    is_unready(&relay, &worker, "nothing moves").await;
+    // In steps so short that it tries several times within its patience.
+    is_unready_by(&relay, &worker, "nothing moves", (Duration::from_secs(10), Duration::from_secs(2))).await;
     assert_eq!(receiver.count(), 1);
 
     relay.database.execute("ALTER TABLE out_of_reach RENAME TO payload").await;
@@ -137,10 +138,15 @@ async fn is_ready(process: &Client) {
 
 /// Waits until it says that it is not ready, and why; meanwhile time passes in steps that are longer than its patience.
 async fn is_unready(relay: &Relay, process: &Client, why: &str) {
+    is_unready_by(relay, process, why, (Duration::from_secs(62), Duration::from_secs(5))).await;
+}
+
+/// The same, in steps of this length, so often.
+async fn is_unready_by(relay: &Relay, process: &Client, why: &str, (step, every): (Duration, Duration)) {
     let mut stepped = Instant::now();
     within(harness::wait::PATIENCE * 2, &format!("it to say: {why}"), async || {
-        if stepped.elapsed() > Duration::from_secs(5) {
-            relay.clock.advance(Duration::from_secs(62));
+        if stepped.elapsed() > every {
+            relay.clock.advance(step);
             stepped = Instant::now();
         }
         let answer = process.operations("/readyz").await;
