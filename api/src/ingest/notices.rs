@@ -43,7 +43,7 @@ impl Notices {
         let id = source.source.id();
         let mut seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if !seen.refused.contains_key(&id) && seen.refused.len() >= SOURCES {
-            seen.refused.retain(|_, refused| refused.since(now).is_some());
+            seen.refused.retain(|_, refused| refused.is_recent(now));
             if seen.refused.len() >= SOURCES {
                 return;
             }
@@ -91,9 +91,9 @@ impl Notices {
 }
 
 impl Refused {
-    /// When the oldest of them was, if any was within the time.
-    fn since(&self, now: i64) -> Option<i64> {
-        self.0.iter().map(|(at, _)| *at).find(|at| now - at < WITHIN_MS)
+    /// Whether any was within the time.
+    fn is_recent(&self, now: i64) -> bool {
+        self.0.back().is_some_and(|(at, _)| now - at < WITHIN_MS)
     }
 
     /// One more: why they were, if so many were within the time.
