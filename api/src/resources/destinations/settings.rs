@@ -96,10 +96,10 @@ pub struct NewTls {
     /// Certificates in PEM: of the authorities that alone are trusted.
     #[oai(nullable, validator(min_length = 1, max_length = 65536))]
     pub ca: Option<String>,
-    /// A certificate with its chain in PEM: shown to a server that asks who we are.
+    /// A certificate with its chain in PEM, and with `client_key`: shown to a server that asks who we are.
     #[oai(nullable, validator(min_length = 1, max_length = 65536))]
     pub client_certificate: Option<String>,
-    /// The certificate's private key in PEM, without a password.
+    /// The private key of `client_certificate`, which it comes with, in PEM and without a password.
     #[oai(nullable)]
     pub client_key: Option<PrivateKey>,
 }

@@ -58,8 +58,10 @@ pub enum DedupeBy {
 pub struct CustomResponse {
     #[oai(validator(minimum(value = "200"), maximum(value = "299")))]
     pub status: u16,
+    /// A media type such as `text/plain`, in visible ASCII.
     #[oai(nullable, validator(min_length = 1, max_length = 100))]
     pub content_type: Option<String>,
+    /// Empty, or left out, with the status 204.
     #[oai(nullable, validator(max_length = 4096))]
     pub body: Option<String>,
 }
