@@ -1,5 +1,6 @@
 //! What the api asks of the owner by rows.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
@@ -13,9 +14,14 @@ use tokio::time::Instant;
 use super::{BATCH, Message, Owner, fault};
 use crate::schedule::Met;
 
-/// Commands that somebody is at: they are not begun again before that has ended. By number.
+/// Commands that somebody is at, and those that were put off. By number.
 #[derive(Debug, Default)]
-pub(super) struct Busy(HashMap<i64, Being>);
+pub(super) struct Busy {
+    /// They are not begun again before that has ended.
+    being: HashMap<i64, Being>,
+    /// How often each was put off since too much waited to be written.
+    put_off: HashMap<i64, u32>,
+}
 
 #[derive(Debug)]
 struct Being {
@@ -34,27 +40,42 @@ const LATER: Duration = Duration::from_secs(1);
 
 impl Busy {
     pub(super) fn ended(&mut self, command: i64) {
-        self.0.remove(&command);
+        self.being.remove(&command);
+    }
+
+    fn put_off(&mut self, command: i64) {
+        self.being.remove(&command);
+        *self.put_off.entry(command).or_default() += 1;
     }
 
     /// The shard has another owner, who will find them.
     pub(super) fn forget(&mut self, shard: i16) {
-        self.0.retain(|_, being| being.shard != shard);
+        self.being.retain(|_, being| being.shard != shard);
     }
 
-    /// Those that nobody is at.
-    fn fresh(&mut self, commands: Vec<Command>) -> impl Iterator<Item = Command> {
+    /// Those that nobody is at: first what was put off most often. Else two that take many looks would take each of them.
+    fn fresh(&mut self, mut commands: Vec<Command>) -> Vec<Command> {
         let now = Instant::now();
-        self.0.retain(|_, being| being.until.is_none_or(|until| until > now));
-        commands.into_iter().filter(move |command| !self.0.contains_key(&command.id))
+        self.being.retain(|_, being| being.until.is_none_or(|until| until > now));
+        // What is not among them has ended, or is another's.
+        let put_off = std::mem::take(&mut self.put_off);
+        self.put_off = commands.iter().filter_map(|it| Some((it.id, *put_off.get(&it.id)?))).collect();
+        commands.retain(|command| !self.being.contains_key(&command.id));
+        commands.sort_by_key(|command| Reverse(self.put_off.get(&command.id).copied().unwrap_or_default()));
+        commands
     }
 
     fn begun(&mut self, command: &Command) {
-        self.0.insert(command.id, Being { shard: command.shard, until: None });
+        self.being.insert(command.id, Being { shard: command.shard, until: None });
+    }
+
+    /// It moved something, or there is nothing to move: others come first again.
+    fn carried_out(&mut self, command: i64) {
+        self.put_off.remove(&command);
     }
 
     fn later(&mut self, command: &Command) {
-        self.0.insert(command.id, Being { shard: command.shard, until: Some(Instant::now() + LATER) });
+        self.being.insert(command.id, Being { shard: command.shard, until: Some(Instant::now() + LATER) });
     }
 }
 
@@ -78,8 +99,9 @@ impl Owner {
         // One at a time, and none while outcomes wait to be written: each ends up to a thousand deliveries.
         let mut may_expire = self.state.schedule.unwritten_count() < BATCH;
         let is_its_turn = |command: &Command| command.kind != Kind::Expire || std::mem::take(&mut may_expire);
-        let fresh = self.state.busy.fresh(commands).filter(|command| self.leases.epoch(command.shard).is_some());
-        let (of_one, mut of_many): (Vec<_>, Vec<_>) = fresh.partition(|command| command.kind.is_of_one());
+        let mut fresh = self.state.busy.fresh(commands);
+        fresh.retain(|command| self.leases.epoch(command.shard).is_some());
+        let (of_one, mut of_many): (Vec<_>, Vec<_>) = fresh.into_iter().partition(|command| command.kind.is_of_one());
         of_many.retain(is_its_turn);
         of_many.truncate(AT_A_TIME);
         of_one.iter().chain(&of_many).for_each(|command| self.state.busy.begun(command));
@@ -107,8 +129,9 @@ impl Owner {
             return self.command_done(command.id);
         }
         if !command.kind.is_of_one() && self.state.schedule.unwritten_count() >= UNWRITTEN {
-            return self.state.busy.ended(command.id);
+            return self.state.busy.put_off(command.id);
         }
+        self.state.busy.carried_out(command.id);
         match self.carry_out(&command, &rows, epoch) {
             // The command is deleted by the write that carries it out.
             Met::Written if command.kind.is_of_one() => {}
@@ -185,5 +208,42 @@ async fn rows_of(db: &Database, command: &Command) -> Result<Vec<Due>, DbErr> {
             Ok(rows)
         }
         Kind::EndSubscription => pending::of_subscription(db, command.destination_id, command.target.into()).await,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use relay::id::Uuid;
+
+    use super::*;
+
+    fn command(id: i64) -> Command {
+        let (tenant_id, destination_id) = (TenantId::at(id), relay::id::DestinationId::at(id));
+        Command { id, shard: 1, tenant_id, kind: Kind::EndDestination, destination_id, target: Uuid::nil() }
+    }
+
+    /// One look: the first is carried out, what comes behind it is put off. Whose turn it was.
+    fn look(busy: &mut Busy, ids: &[i64]) -> i64 {
+        let fresh = busy.fresh(ids.iter().copied().map(command).collect());
+        fresh.iter().for_each(|command| busy.begun(command));
+        busy.carried_out(fresh[0].id);
+        busy.ended(fresh[0].id);
+        fresh[1..].iter().for_each(|command| busy.put_off(command.id));
+        fresh[0].id
+    }
+
+    #[test]
+    fn those_that_take_many_looks_take_turns() {
+        let mut busy = Busy::default();
+        let turns: Vec<i64> = (0..7).map(|_| look(&mut busy, &[1, 2, 3])).collect();
+        assert_eq!(turns, [1, 2, 3, 1, 2, 3, 1]);
+    }
+
+    #[test]
+    fn what_has_ended_is_not_remembered() {
+        let mut busy = Busy::default();
+        look(&mut busy, &[1, 2, 3]);
+        look(&mut busy, &[3]);
+        assert!(busy.put_off.is_empty() && busy.being.is_empty());
     }
 }
