@@ -62,7 +62,7 @@ pub(super) struct Follower {
     /// By the boot-time clock.
     ends_at: Duration,
     hold: Hold,
-    _place: Place,
+    place: Place,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -105,7 +105,7 @@ impl Follower {
             says_where_at: clock.boot(),
             ends_at: clock.boot() + Duration::from_secs(ends_in.into()),
             hold: access.caller.facts.lifeline.hold(),
-            _place: place,
+            place,
             access,
         };
         let kinds = [NewsKind::Event, NewsKind::Delivery, NewsKind::Rejection];
@@ -175,6 +175,7 @@ impl Follower {
 
     /// Looks for news, or reads some that were found. Who may not hear it any more is an error.
     async fn step(&mut self) -> Result<Vec<sse::Event>, Error> {
+        let _turn = self.place.turn().await;
         self.access = self.access.again(Scope::Read).await?;
         if self.found.is_empty() {
             self.look().await?;

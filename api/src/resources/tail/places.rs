@@ -15,6 +15,7 @@ pub struct Tails {
     firsts: Arc<Semaphore>,
     further: Arc<Semaphore>,
     by_tenant: Crowd<TenantId>,
+    looking: Arc<Semaphore>,
 }
 
 /// Given back when it is dropped.
@@ -22,19 +23,23 @@ pub struct Tails {
 pub(super) struct Place {
     _of_all: OwnedSemaphorePermit,
     _of_tenant: server::Place<TenantId>,
+    looking: Arc<Semaphore>,
 }
 
 const EACH: usize = 5;
 /// Of all tenants: those that are their tenant's only one, and others. A few who have many keep nobody from having one.
 const FIRSTS: usize = 200;
 const FURTHER: usize = 50;
+/// Looks at a time: half of the connections for reading. With very many tails, they are what becomes slower.
+const LOOKING: usize = 2;
 /// When to ask again.
 const WAIT: Duration = Duration::from_secs(10);
 
 impl Default for Tails {
     fn default() -> Self {
         let places = |count| Arc::new(Semaphore::new(count));
-        Self { firsts: places(FIRSTS), further: places(FURTHER), by_tenant: Crowd::default() }
+        let (firsts, further, looking) = (places(FIRSTS), places(FURTHER), places(LOOKING));
+        Self { firsts, further, by_tenant: Crowd::default(), looking }
     }
 }
 
@@ -47,7 +52,14 @@ impl Tails {
             .ok_or_else(|| too_many(format!("A tenant has at most {EACH} tails open in each process.")))?;
         let of_all = Arc::clone(places).try_acquire_owned();
         let of_all = of_all.map_err(|_| too_many("As many tails are open as this process takes.".to_owned()))?;
-        Ok(Place { _of_all: of_all, _of_tenant: of_tenant })
+        Ok(Place { _of_all: of_all, _of_tenant: of_tenant, looking: Arc::clone(&self.looking) })
+    }
+}
+
+impl Place {
+    /// Waits for a turn to look; it ends when it is dropped.
+    pub(super) async fn turn(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.looking).acquire_owned().await.ok()
     }
 }
 
@@ -74,5 +86,15 @@ mod tests {
         assert!(tails.enter(late).is_err(), "two hundred have one");
         places.pop();
         assert!(tails.enter(late).is_ok());
+    }
+
+    #[tokio::test]
+    async fn they_look_in_turns() {
+        let tails = Tails::default();
+        let places = [1, 2, 3].map(|tenant| tails.enter(TenantId::at(tenant)).unwrap());
+        let turns = [places[0].turn().await, places[1].turn().await];
+        assert!(tokio::time::timeout(Duration::ZERO, places[2].turn()).await.is_err());
+        drop(turns);
+        assert!(places[2].turn().await.is_some());
     }
 }
