@@ -38,7 +38,9 @@ impl Turns {
         match tokio::time::timeout(patience, places.acquire_owned()).await {
             Ok(Ok(turn)) => Ok(turn),
             _ => Err(Error::TooMany {
-                why: format!("A tenant searches {AT_A_TIME} times at a time; those before this one took too long."),
+                why: format!(
+                    "A tenant searches {AT_A_TIME} times at a time; those before this one have not ended yet."
+                ),
                 wait: PATIENCE,
             }),
         }

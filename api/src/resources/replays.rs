@@ -200,6 +200,8 @@ impl Api {
         replay_id: Path<Id<kind::Replay>>,
     ) -> Result<Found<Replay>, Error> {
         let access = caller.may(Scope::Read, **tenant_id).await?;
+        // It counts what a large one sent, as a search would.
+        let _turn = access.turn().await?;
         let db = &access.app().db.read;
         let row = replay::find(db, access.id(), **replay_id).await?.ok_or(Error::NotFound)?;
         let outcomes = Outcomes::of(replay::outcomes(db, &row).await?);
