@@ -211,21 +211,24 @@ pub async fn parked_destinations(
     Ok(found)
 }
 
-/// Each tenant that has any, with its oldest: a loose index scan, one step a tenant.
-pub(crate) async fn oldest_of_tenants(db: &Database) -> Result<Vec<(TenantId, DeliveryId)>, DbErr> {
-    let text = "WITH RECURSIVE t(tenant) AS (
-            SELECT (SELECT tenant_id FROM pending ORDER BY tenant_id LIMIT 1)
-            UNION ALL SELECT (SELECT tenant_id FROM pending WHERE tenant_id > t.tenant ORDER BY tenant_id LIMIT 1)
-                FROM t WHERE t.tenant IS NOT NULL)
-        SELECT tenant, (SELECT id FROM pending WHERE tenant_id = t.tenant ORDER BY id LIMIT 1) FROM t
-        WHERE tenant IS NOT NULL";
-    let rows = db.steady.query_all_raw(Statement::from_string(db.steady.get_database_backend(), text)).await?;
+/// The next tenants behind `after`, at most `limit` of them, each with the oldest of its rows from before `before`, if there is any.
+/// Nothing younger is looked at: what was deleted lately is passed by over and over while an open transaction keeps it.
+pub(crate) async fn oldest_of_tenants(
+    db: &Database,
+    before: Uuid,
+    (after, limit): (Option<TenantId>, u64),
+) -> Result<Vec<(TenantId, Option<DeliveryId>)>, DbErr> {
+    let text = format!(
+        "SELECT t.id, (SELECT p.id FROM pending p WHERE p.tenant_id = t.id AND p.id < $1 ORDER BY p.id LIMIT 1)
+        FROM tenant t WHERE t.id > $2 ORDER BY t.id LIMIT {limit}"
+    );
+    let after = after.map_or(Uuid::nil(), TenantId::uuid);
+    let read = Statement::from_sql_and_values(db.steady.get_database_backend(), text, [before.into(), after.into()]);
+    let rows = db.steady.query_all_raw(read).await?;
     let mut found = Vec::with_capacity(rows.len());
     for row in &rows {
-        // None if the last of its rows ended between two of the looks.
-        if let Some(oldest) = row.try_get_by_index::<Option<Uuid>>(1)? {
-            found.push((row.try_get_by_index::<Uuid>(0)?.into(), oldest.into()));
-        }
+        let oldest = row.try_get_by_index::<Option<Uuid>>(1)?;
+        found.push((row.try_get_by_index::<Uuid>(0)?.into(), oldest.map(DeliveryId::from)));
     }
     Ok(found)
 }

@@ -44,7 +44,8 @@ pub async fn forget(db: &Database, clock: &Clock, retention: &Retention) -> Resu
     }
     let bodies = forget_days(db, &[PAYLOAD], payloads).await.and(forget_answers_of_days(db, payloads).await);
     let all = forget_days(db, &METADATA, metadata).await.and(replay::forget(db, None, metadata).await);
-    expired.and(bodies).and(all).and(forget_rows_of_some(db, now, retention).await)
+    // The days first: whoever hears that one was locked waits longer before it tries again.
+    bodies.and(all).and(expired).and(forget_rows_of_some(db, now, retention).await)
 }
 
 /// Has the owners end what was to be delivered for longer than bodies are kept. Mostly it is parked, since its destination is
@@ -57,16 +58,26 @@ async fn expire(db: &Database, now: i64, retention: &Retention) -> Result<(), Db
             expire_of(db, (tenant, destination), (oldest, kept(tenant)), now).await?;
         }
     }
-    for (tenant, oldest) in pending::oldest_of_tenants(db).await? {
-        let from = now - kept(tenant) + announced(kept(tenant));
-        if oldest.millis() >= from {
-            continue;
+    let from = |kept: i64| now - kept + announced(kept);
+    // Of whoever keeps it for the shortest time.
+    let before = less.values().chain([retention]).map(|it| from(it.payload_ms)).max().unwrap_or(now);
+    let mut after = None;
+    loop {
+        let tenants = pending::oldest_of_tenants(db, first_of(before), (after, TENANTS)).await?;
+        for &(tenant, oldest) in &tenants {
+            let from = from(kept(tenant));
+            if oldest.is_none_or(|oldest| oldest.millis() >= from) {
+                continue;
+            }
+            for (destination, oldest) in pending::destinations_before(db, tenant, first_of(from)).await? {
+                expire_of(db, (tenant, destination), (oldest, kept(tenant)), now).await?;
+            }
         }
-        for (destination, oldest) in pending::destinations_before(db, tenant, first_of(from)).await? {
-            expire_of(db, (tenant, destination), (oldest, kept(tenant)), now).await?;
+        match tenants.last() {
+            Some(&(last, _)) => after = Some(last),
+            None => return Ok(()),
         }
     }
-    Ok(())
 }
 
 /// What waits for a destination, if it does for too long: the oldest of it, and how long bodies are kept.

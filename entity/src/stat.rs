@@ -150,9 +150,10 @@ fn parse(row: &QueryResult) -> Result<(i64, Tally), DbErr> {
 
 /// Forgets a tenant's hours from before `before`, which keeps less than the operator says.
 pub(crate) async fn forget_of(db: &Database, tenant: TenantId, before: i64) -> Result<(), DbErr> {
+    // By the tenant's own rows: without figures on the table, SQLite would look at everybody's old ones (`stat_at`).
     let text = if db.is_sqlite() {
         "DELETE FROM stat WHERE rowid IN
-            (SELECT rowid FROM stat WHERE tenant_id = $1 AND width = $2 AND at < $3 LIMIT 1000)"
+            (SELECT rowid FROM stat WHERE tenant_id = $1 AND +width = $2 AND +at < $3 LIMIT 1000)"
     } else {
         "DELETE FROM stat WHERE ctid = ANY(ARRAY
             (SELECT ctid FROM stat WHERE tenant_id = $1 AND width = $2 AND at < $3 LIMIT 1000))"

@@ -46,8 +46,8 @@ async fn tell_failing(db: &Database, now: i64) -> Result<(), DbErr> {
         }
         if let Some(row) = destination::find(&txn, tenant.into(), id.into()).await? {
             operational::tell_if_wanted(&txn, &Notice::failing(&row, since), now).await?;
+            txn.commit().await?;
         }
-        txn.commit().await?;
     }
     Ok(())
 }
