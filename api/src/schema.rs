@@ -99,6 +99,9 @@ impl<'a> Check<'a> {
     }
 
     fn object(&mut self, schema: &'a Value, fields: &Map<String, Value>, at: &str) {
+        if let Some(range) = strays([&schema["minProperties"], &schema["maxProperties"]], fields.len()) {
+            return self.fault(at, format!("must have {range} members"));
+        }
         let required = schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str);
         for name in required.filter(|name| !fields.contains_key(*name)) {
             self.fault(&join(at, name), "is missing");
@@ -121,9 +124,15 @@ impl<'a> Check<'a> {
         for (place, item) in items.iter().enumerate() {
             self.value(&schema["items"], item, &join(at, &place.to_string()));
         }
+        // Names of headers in another case are the same.
+        let is_name = schema["items"]["format"] == "header-name";
+        let same = |item: &Value| match item {
+            Value::String(name) if is_name => Value::String(name.to_ascii_lowercase()),
+            other => other.clone(),
+        };
         let mut seen = HashSet::new();
         if schema["uniqueItems"] == Value::Bool(true)
-            && let Some(place) = items.iter().position(|item| !seen.insert(item))
+            && let Some(place) = items.iter().position(|item| !seen.insert(same(item)))
         {
             self.fault(&join(at, &place.to_string()), "stands there twice");
         }
@@ -239,7 +248,8 @@ mod tests {
                     "spare": {"anyOf": [{"$ref": "#/components/schemas/Auth"}, {"type": "null"}]},
                     "state": {"type": "string", "enum": ["on", "off"]},
                     "a/b": {"type": "boolean"},
-                    "by_name": {"type": "object", "additionalProperties": {"type": "string", "format": "slug"}}
+                    "forward": {"type": "array", "uniqueItems": true, "items": {"type": "string", "format": "header-name"}},
+                    "by_name": {"type": "object", "maxProperties": 2, "additionalProperties": {"type": "string", "format": "slug"}}
                 }
             },
             "Auth": {
@@ -285,12 +295,12 @@ mod tests {
             (
                 json!({"filter": {}}),
                 "/filter",
-                "is unknown here. Known are a/b, auth, by_name, name, sources, spare, state, timeout_s, to",
+                "is unknown here. Known are a/b, auth, by_name, forward, name, sources, spare, state, timeout_s, to",
             ),
             (
                 json!({"timeout": 1}),
                 "/timeout",
-                "is unknown here; perhaps `timeout_s` was meant. Known are a/b, auth, by_name, name, sources, spare, state, timeout_s, to",
+                "is unknown here; perhaps `timeout_s` was meant. Known are a/b, auth, by_name, forward, name, sources, spare, state, timeout_s, to",
             ),
             (json!({"auth": []}), "/auth", "must be an object"),
             (json!({"auth": {}}), "/auth/kind", "is missing: one of none, basic"),
@@ -310,6 +320,8 @@ mod tests {
             (json!({"a/b": 1}), "/a~1b", "must be a boolean"),
             (json!({"by_name": {"a": "ab", "b/c": 1}}), "/by_name/b~1c", "must be a string"),
             (json!({"by_name": {"a": "A"}}), "/by_name/a", "a slug is 2 to 40 of a-z, 0-9 and -"),
+            (json!({"by_name": {"a": "ab", "b": "ab", "c": 1}}), "/by_name", "must have at most 2 members"),
+            (json!({"forward": ["x-a", "X-B", "x-b"]}), "/forward/2", "stands there twice"),
         ] {
             assert_eq!(check(&value), [(pointer.to_owned(), detail.to_owned())], "{value}");
         }

@@ -30,21 +30,17 @@ pub struct Extract {
     pub request_id: Option<Text<Find>>,
     /// What else is kept beside the event, by a name of 1 to 40 of a-z, 0-9 and _: at most 20, such as
     /// `{"country": "json:/order/country"}`.
-    #[oai(nullable)]
+    #[oai(nullable, validator(max_properties = 20))]
     pub attributes: Option<BTreeMap<String, Text<Find>>>,
 }
 
 /// Names of attributes stand in filters and in URLs.
 const LONGEST_NAME: usize = 40;
-const MOST_ATTRIBUTES: usize = 20;
 
 impl Extract {
     /// What it means, if a source can have it.
     pub(super) fn meant(self) -> Result<preset::Extract, Error> {
         let attributes = self.attributes.unwrap_or_default();
-        if attributes.len() > MOST_ATTRIBUTES {
-            return Err(Error::field("/extract/attributes", format!("must have at most {MOST_ATTRIBUTES} members")));
-        }
         for name in attributes.keys() {
             let fits = |byte: u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_');
             if !matches!(name.len(), 1..=LONGEST_NAME) || !name.bytes().all(fits) {
