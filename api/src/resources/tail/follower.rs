@@ -8,6 +8,7 @@ use entity::tail::{self, Followed};
 use poem::web::sse;
 use poem_openapi::types::ToJSON;
 use relay::id::{DeliveryId, EventId, RejectionId};
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 
 use super::cursor::{Cursor, Told};
@@ -112,6 +113,7 @@ impl Follower {
         if !kinds.into_iter().any(|kind| follower.wanted.has(kind)) {
             return Err(Error::query("kinds", "names nothing that has what else is asked for"));
         }
+        let _turn = follower.place.first_turn().await?;
         // From here on it is known what is not finished; what ends in between is found twice, and told once.
         follower.look().await?;
         if is_resumed && follower.wanted.has(NewsKind::Delivery) {
@@ -133,6 +135,7 @@ impl Follower {
                     () = tokio::time::sleep_until(self.next_look) => {}
                 }
             }
+            let _turn = self.turn().await?;
             self.hold.renew();
             if self.is_over() {
                 return None;
@@ -160,6 +163,21 @@ impl Follower {
         }
     }
 
+    /// Waits for a turn to look. None: it is over meanwhile.
+    async fn turn(&self) -> Option<OwnedSemaphorePermit> {
+        let mut turn = std::pin::pin!(self.place.turn());
+        loop {
+            tokio::select! {
+                () = self.hold.lifeline().stopped() => return None,
+                turn = &mut turn => return turn,
+                () = tokio::time::sleep(STEP_WITHIN) => self.hold.renew(),
+            }
+            if self.is_over() {
+                return None;
+            }
+        }
+    }
+
     fn is_over(&self) -> bool {
         self.access.app().clock.boot() >= self.ends_at
     }
@@ -175,7 +193,6 @@ impl Follower {
 
     /// Looks for news, or reads some that were found. Who may not hear it any more is an error.
     async fn step(&mut self) -> Result<Vec<sse::Event>, Error> {
-        let _turn = self.place.turn().await;
         self.access = self.access.again(Scope::Read).await?;
         if self.found.is_empty() {
             self.look().await?;

@@ -58,8 +58,15 @@ impl Tails {
 
 impl Place {
     /// Waits for a turn to look; it ends when it is dropped.
-    pub(super) async fn turn(&self) -> Option<OwnedSemaphorePermit> {
-        Arc::clone(&self.looking).acquire_owned().await.ok()
+    pub(super) fn turn(&self) -> impl Future<Output = Option<OwnedSemaphorePermit>> + use<> {
+        let looking = Arc::clone(&self.looking);
+        async move { looking.acquire_owned().await.ok() }
+    }
+
+    /// The same, of somebody who waits for an answer.
+    pub(super) async fn first_turn(&self) -> Result<Option<OwnedSemaphorePermit>, Error> {
+        let why = "So many tails look for news that this one had no turn.".to_owned();
+        tokio::time::timeout(WAIT, self.turn()).await.map_err(|_| Error::TooMany { why, wait: WAIT })
     }
 }
 
