@@ -19,7 +19,7 @@ use crate::schedule::Met;
 pub(super) struct Busy {
     /// They are not begun again before that has ended.
     being: HashMap<i64, Being>,
-    /// How often each was put off since too much waited to be written.
+    /// How often each was put off, since there were too many, or since too much waited to be written.
     put_off: HashMap<i64, u32>,
 }
 
@@ -53,7 +53,8 @@ impl Busy {
         self.being.retain(|_, being| being.shard != shard);
     }
 
-    /// Those that nobody is at: first what was put off most often. Else two that take many looks would take each of them.
+    /// Those that nobody is at: first what was put off most often, since two that take many looks would else take each of them;
+    /// last what nobody waits for.
     fn fresh(&mut self, mut commands: Vec<Command>) -> Vec<Command> {
         let now = Instant::now();
         self.being.retain(|_, being| being.until.is_none_or(|until| until > now));
@@ -61,7 +62,8 @@ impl Busy {
         let put_off = std::mem::take(&mut self.put_off);
         self.put_off = commands.iter().filter_map(|it| Some((it.id, *put_off.get(&it.id)?))).collect();
         commands.retain(|command| !self.being.contains_key(&command.id));
-        commands.sort_by_key(|command| Reverse(self.put_off.get(&command.id).copied().unwrap_or_default()));
+        let put_off = |command: &Command| self.put_off.get(&command.id).copied().unwrap_or_default();
+        commands.sort_by_key(|command| (command.kind == Kind::Expire, Reverse(put_off(command))));
         commands
     }
 
@@ -103,7 +105,7 @@ impl Owner {
         fresh.retain(|command| self.leases.epoch(command.shard).is_some());
         let (of_one, mut of_many): (Vec<_>, Vec<_>) = fresh.into_iter().partition(|command| command.kind.is_of_one());
         of_many.retain(is_its_turn);
-        of_many.truncate(AT_A_TIME);
+        of_many.drain(AT_A_TIME.min(of_many.len())..).for_each(|command| self.state.busy.put_off(command.id));
         of_one.iter().chain(&of_many).for_each(|command| self.state.busy.begun(command));
         if of_one.is_empty() && of_many.is_empty() {
             return;
@@ -237,6 +239,15 @@ mod tests {
         let mut busy = Busy::default();
         let turns: Vec<i64> = (0..7).map(|_| look(&mut busy, &[1, 2, 3])).collect();
         assert_eq!(turns, [1, 2, 3, 1, 2, 3, 1]);
+    }
+
+    #[test]
+    fn what_nobody_waits_for_comes_last() {
+        let mut busy = Busy::default();
+        let expire = Command { kind: Kind::Expire, ..command(1) };
+        busy.put_off(1);
+        let fresh = busy.fresh(vec![expire, command(2)]);
+        assert_eq!(fresh.iter().map(|command| command.id).collect::<Vec<_>>(), [2, 1]);
     }
 
     #[test]
