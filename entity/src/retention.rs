@@ -44,8 +44,11 @@ pub async fn forget(db: &Database, clock: &Clock, retention: &Retention) -> Resu
     }
     let bodies = forget_days(db, &[PAYLOAD], payloads).await.and(forget_answers_of_days(db, payloads).await);
     let all = forget_days(db, &METADATA, metadata).await.and(replay::forget(db, None, metadata).await);
-    // The days first: whoever hears that one was locked waits longer before it tries again.
-    bodies.and(all).and(expired).and(forget_rows_of_some(db, now, retention).await)
+    let rows = forget_rows_of_some(db, now, retention).await;
+    let mut errors: Vec<DbErr> = [bodies, all, expired, rows].into_iter().filter_map(Result::err).collect();
+    // Whoever hears that a day was locked waits longer before it tries again.
+    errors.sort_by_key(|error| !is_locked(error));
+    errors.into_iter().next().map_or(Ok(()), Err)
 }
 
 /// Has the owners end what was to be delivered for longer than bodies are kept. Mostly it is parked, since its destination is

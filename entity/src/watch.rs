@@ -33,6 +33,7 @@ pub(crate) async fn look(db: &Database, clock: &Clock) -> Result<(), DbErr> {
 /// Once for each time that a destination begins to fail.
 async fn tell_failing(db: &Database, now: i64) -> Result<(), DbErr> {
     let text = "SELECT h.tenant_id, h.destination_id, h.failing_since FROM health h
+        JOIN destination d ON d.tenant_id = h.tenant_id AND d.id = h.destination_id
         LEFT JOIN notice n ON n.tenant_id = h.tenant_id AND n.kind = 'destination.failing' AND n.object = h.destination_id
         WHERE h.failing_since <= $1 AND (n.told_at IS NULL OR n.told_at < h.failing_since) LIMIT 100";
     let statement = Statement::from_sql_and_values(db.read.get_database_backend(), text, [(now - FAILING_MS).into()]);
