@@ -134,7 +134,9 @@ impl<'a> Check<'a> {
         if schema["uniqueItems"] == Value::Bool(true)
             && let Some(place) = items.iter().position(|item| !seen.insert(same(item)))
         {
-            self.fault(&join(at, &place.to_string()), "stands there twice");
+            let is_the_same = items[..place].contains(&items[place]);
+            let detail = if is_the_same { "stands there twice" } else { "stands there twice, in another case" };
+            self.fault(&join(at, &place.to_string()), detail);
         }
     }
 
@@ -321,7 +323,8 @@ mod tests {
             (json!({"by_name": {"a": "ab", "b/c": 1}}), "/by_name/b~1c", "must be a string"),
             (json!({"by_name": {"a": "A"}}), "/by_name/a", "a slug is 2 to 40 of a-z, 0-9 and -"),
             (json!({"by_name": {"a": "ab", "b": "ab", "c": 1}}), "/by_name", "must have at most 2 members"),
-            (json!({"forward": ["x-a", "X-B", "x-b"]}), "/forward/2", "stands there twice"),
+            (json!({"forward": ["x-a", "X-B", "x-b"]}), "/forward/2", "stands there twice, in another case"),
+            (json!({"forward": ["x-a", "x-b", "x-b"]}), "/forward/2", "stands there twice"),
         ] {
             assert_eq!(check(&value), [(pointer.to_owned(), detail.to_owned())], "{value}");
         }

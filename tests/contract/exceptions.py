@@ -81,8 +81,6 @@ MEANING = {
         r"wait \d+ of the retry schedule is longer than 7 days",
         r"must have no spaces; `Bearer ` is put before it$",
         r"must be visible ASCII characters and spaces$",
-        # The names of headers are the same in another case.
-        r"stands there twice$",
         r"must contain `\{(body|ts)\}`",
         r"must be the http or https URL that the provider was given, without its query$",
         r"is a claim with another meaning",
