@@ -15,6 +15,7 @@ on_each_database![
     a_tenants_rate_is_shared_by_its_sources_and_by_nobody_else,
     an_enforced_list_lets_in_whoever_is_on_it,
     a_reported_list_lets_everybody_in_and_says_who_it_was,
+    of_those_a_reported_list_lets_in_each_is_shown_now_and_then,
     a_list_cannot_be_enforced_behind_a_proxy_that_hides_the_senders,
     what_was_refused_is_seen_by_its_tenant,
     what_a_source_was_told_is_shown_and_taken_back,
@@ -227,6 +228,29 @@ async fn a_reported_list_lets_everybody_in_and_says_who_it_was(database: Databas
     let count = async || totals(&tenant.get(&format!("/sources/{}/rejections", source.id)).await.json(200));
     source.post("x").await.is(202);
     assert_eq!(count().await, json!({ "address_reported": 1 }));
+}
+
+/// A row for each would push what was refused out of the list, where all that comes is from elsewhere.
+async fn of_those_a_reported_list_lets_in_each_is_shown_now_and_then(database: Database) {
+    const EACH: usize = 8;
+    let relay = Relay::plan(database).setting("HOOKYARD_TRUSTED_PROXIES", "127.0.0.0/8").start().await;
+    let tenant = relay.tenant("acme").await;
+    let list = json!({ "mode": "report", "cidrs": ["203.0.113.0/24"] });
+    let source = tenant.source_of(generic(json!({ "ip_allowlist": list }))).await;
+    let clients = ["198.51.100.7", "2001:db8::7"];
+    for client in std::iter::repeat_n(clients, EACH).flatten() {
+        source.post_with(&[("x-forwarded-for", client)], "x").await.is(202);
+    }
+    let shown = rejections_of(&tenant, &source, 16).await;
+    assert_eq!(totals(&shown), json!({ "address_reported": 16 }));
+    for client in clients {
+        let rows = items(&shown).iter().filter(|row| row["remote_address"] == client).count();
+        assert!((1..=2).contains(&rows), "{rows} of {client}, in a minute or over the end of one: {shown:#}");
+    }
+    relay.clock.advance(std::time::Duration::from_secs(60));
+    source.post_with(&[("x-forwarded-for", clients[0])], "x").await.is(202);
+    let later = rejections_of(&tenant, &source, 17).await;
+    assert_eq!(items(&later).len(), items(&shown).len() + 1, "again in another minute: {later:#}");
 }
 
 async fn a_list_cannot_be_enforced_behind_a_proxy_that_hides_the_senders(database: Database) {

@@ -45,8 +45,8 @@ pub struct RejectionTotal {
     pub last_at: Time,
 }
 
-/// The last requests that a source refused, newest first: at most 100 are kept, and of a flood only some. The totals count
-/// all.
+/// The last requests that a source refused, newest first: at most 100 are kept, and of a flood only some. Of what was only
+/// reported, each address is shown once a minute. The totals count all.
 #[derive(Debug, Object)]
 pub struct Rejections {
     pub items: Vec<Rejection>,
