@@ -54,7 +54,7 @@ enum Entry {
     ApiKey(Option<Arc<api_key::Model>>),
     SourceKey(Option<Arc<source_key::Model>>),
     Source(Option<Arc<source::Configured>>),
-    Subscriptions(Arc<Vec<subscription::Rule>>),
+    Subscriptions(Arc<subscription::Rules>),
     Destination(Option<Arc<destination::Model>>),
 }
 
@@ -120,7 +120,7 @@ impl Configuration {
     }
 
     /// A tenant's subscriptions, enabled or not.
-    pub async fn subscriptions(&self, tenant: TenantId) -> Result<Arc<Vec<subscription::Rule>>, DbErr> {
+    pub async fn subscriptions(&self, tenant: TenantId) -> Result<Arc<subscription::Rules>, DbErr> {
         let fill = async || Ok(Entry::Subscriptions(Arc::new(subscription::rules(&self.db.steady, tenant).await?)));
         match self.entry(Changed::Subscriptions(tenant), fill).await? {
             Entry::Subscriptions(rules) => Ok(rules),

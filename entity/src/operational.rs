@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use crate::ingest::{self, NewDelivery, NewEvent};
 use crate::source::built_in;
-use crate::subscription::{self, About, Rule};
+use crate::subscription::{self, About, Rule, Rules};
 use crate::{destination, notice};
 
 /// Something that a tenant hears of.
@@ -182,11 +182,11 @@ pub async fn tell_hourly(
 }
 
 /// The event, with its deliveries.
-pub(crate) fn event(notice: &Notice, rules: &[Rule], now: i64) -> NewEvent {
+pub(crate) fn event(notice: &Notice, rules: &Rules, now: i64) -> NewEvent {
     let body = json!({ "type": notice.event_type, "timestamp": time(now), "data": notice.data });
     let own = NewEvent::of_ours(notice.tenant, notice.event_type.to_owned(), &body, now);
     let about = About::operational(notice.tenant, notice.event_type, notice.destination);
-    let matching = rules.iter().filter(|rule| rule.matches(&about));
+    let matching = rules.matching(&about);
     let line = |rule: &Rule| match &rule.order {
         Order::None => None,
         order => line_of(order, &body),
@@ -276,7 +276,7 @@ mod tests {
         let types = notices.iter().map(|notice| notice.event_type).collect::<std::collections::BTreeSet<_>>();
         assert_eq!(types.len(), preset::BUILT_IN.event_types.len(), "each that is documented");
         for notice in notices {
-            let event = event(&notice, &[], 1_000);
+            let event = event(&notice, &Rules::default(), 1_000);
             let event_type = preset::BUILT_IN.event_type(notice.event_type).unwrap();
             let keys = |text: &str| {
                 let body: Value = serde_json::from_str(text).unwrap();
@@ -302,7 +302,7 @@ mod tests {
         let row = row(TenantId::at(1), DestinationId::at(2));
         let mine = Rule { destination_id: row.id(), ..rule(1, true) };
         let named = Rule { source_ids: Some(vec![built_in::id(row.tenant())]), ..rule(5, false) };
-        let rules = [mine, rule(3, true), rule(4, false), named];
+        let rules = Rules::of(vec![mine, rule(3, true), rule(4, false), named]);
         let event = event(&Notice::of_destination(&row, Happening::Disabled), &rules, 1_000);
         let told: Vec<_> = event.deliveries.iter().map(|delivery| delivery.subscription_id).collect();
         assert_eq!(told, [rules[1].id, rules[3].id]);

@@ -15,8 +15,10 @@ use crate::work::Work;
 use crate::{destination, event};
 
 mod origin;
+mod rules;
 
 pub use origin::{Origin, USUAL_WAIT_S};
+pub use rules::Rules;
 
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "subscription")]
@@ -237,10 +239,10 @@ pub fn patterns_column(patterns: &[Pattern]) -> String {
 }
 
 /// A tenant's subscriptions as they are matched, enabled or not, each with what its destination wants of an event.
-pub async fn rules(db: &impl ConnectionTrait, tenant: TenantId) -> Result<Vec<Rule>, DbErr> {
-    let rows = Entity::find().filter(Column::TenantId.eq(tenant.uuid())).order_by_asc(Column::Id).all(db).await?;
+pub async fn rules(db: &impl ConnectionTrait, tenant: TenantId) -> Result<Rules, DbErr> {
+    let rows = Entity::find().filter(Column::TenantId.eq(tenant.uuid())).all(db).await?;
     let destinations = if rows.is_empty() { HashMap::new() } else { destination::settings(db, tenant).await? };
-    rows.iter().map(|row| row.rule(&destinations)).collect()
+    rows.iter().map(|row| row.rule(&destinations)).collect::<Result<_, _>>().map(Rules::of)
 }
 
 /// A tenant's subscription.

@@ -11,7 +11,7 @@ use uuid::Uuid;
 use crate::delivery::State;
 use crate::ingest::{self, NewEvent};
 use crate::operational::{self, Failed, Notice};
-use crate::subscription::{self, Rule};
+use crate::subscription;
 use crate::{Database, destination, notice};
 
 /// A destination that fails for so long, in milliseconds, is told of: longer than a deployment takes.
@@ -86,12 +86,13 @@ async fn tell_failed(db: &Database, now: i64) -> Result<bool, DbErr> {
 /// The notices that a subscription wants.
 async fn wanted(db: &Database, failed: &BTreeMap<Of, Vec<Failed>>, now: i64) -> Result<Vec<NewEvent>, DbErr> {
     let mut events = Vec::new();
-    let mut rules: Option<(TenantId, Vec<Rule>)> = None;
+    let mut rules = None;
     for ((tenant, id), failed) in failed {
-        if rules.as_ref().is_none_or(|(of, _)| of != tenant) {
-            rules = Some((*tenant, subscription::rules(&db.read, *tenant).await?));
-        }
-        let rules = rules.as_ref().map_or(&[][..], |(_, rules)| rules.as_slice());
+        let of_tenant = match rules.take().filter(|(of, _)| of == tenant) {
+            Some((_, known)) => known,
+            None => subscription::rules(&db.read, *tenant).await?,
+        };
+        let (_, rules) = rules.insert((*tenant, of_tenant));
         let Some(row) = destination::find(&db.read, *tenant, *id).await? else { continue };
         let notice = Notice::failed(&row, failed.len(), &failed[..failed.len().min(NAMED)]);
         events.push(operational::event(&notice, rules, now));

@@ -4,7 +4,7 @@
 use bytes::Bytes;
 use entity::ingest::{NewDelivery, NewEvent};
 use entity::source::Configured;
-use entity::subscription::{About, Rule};
+use entity::subscription::{About, Rule, Rules};
 use relay::id::{DeliveryId, EventId, SourceId};
 use relay::inbound::Inbound;
 use relay::order::Order;
@@ -13,7 +13,7 @@ use relay::preset::Extracted;
 use super::{hops, sameness, stored};
 
 /// The event that a source makes of a request at this time. `body` is the request's own.
-pub(crate) fn of(source: &Configured, rules: &[Rule], inbound: &Inbound<'_>, body: Bytes, now: i64) -> NewEvent {
+pub(crate) fn of(source: &Configured, rules: &Rules, inbound: &Inbound<'_>, body: Bytes, now: i64) -> NewEvent {
     let id = EventId::at(now);
     let secrets = stored::Secrets::of(source);
     // What authenticated the request is not there for an extraction: it would be shown to whoever may read events.
@@ -48,7 +48,7 @@ pub(crate) fn of(source: &Configured, rules: &[Rule], inbound: &Inbound<'_>, bod
 }
 
 fn matching<'a>(
-    rules: &'a [Rule],
+    rules: &'a Rules,
     source: SourceId,
     (said, inbound): (&Extracted, &Inbound<'_>),
     event: EventId,
@@ -61,7 +61,7 @@ fn matching<'a>(
         is_operational: false,
         destination: None,
     };
-    let matching = rules.iter().filter(|rule| rule.matches(&about));
+    let matching = rules.matching(&about);
     // Many rules may ask for the same key, and the body may be long.
     let mut lines: Vec<(&Order, Option<i32>)> = Vec::new();
     let mut line = |order: &'a Order| {

@@ -6,7 +6,7 @@ use entity::delivery::{self, State};
 use entity::payload_key::{KeyError, PayloadKeys};
 use entity::replay::{self, Asked};
 use entity::search::{Order, Range, Read};
-use entity::subscription::{About, Rule};
+use entity::subscription::{About, Rule, Rules};
 use entity::{Database, destination, event, payload, subscription};
 use relay::id::{DeliveryId, DestinationId, EventId, SubscriptionId, TenantId, Uuid, first_of};
 
@@ -82,14 +82,14 @@ async fn of_events(
     range: &Range,
     (forced, lined): (Option<Vec<DestinationId>>, Option<&PayloadKeys>),
 ) -> Result<Part, Error> {
-    let rules = if forced.is_none() { subscription::rules(&db.read, tenant).await? } else { Vec::new() };
+    let rules = if forced.is_none() { subscription::rules(&db.read, tenant).await? } else { Rules::default() };
     let range = &part_of(range, forced.as_ref().map_or(rules.len(), Vec::len));
     let found = event::search(&db.read, tenant, filter, range).await?;
     let (position, is_last) = place(&found, range, |event| event.id);
     let ways = found.rows.into_iter().map(|event| {
         let ways = match &forced {
             Some(ids) => ids.iter().map(|id| Way::forced(*id)).collect(),
-            None => rules.iter().filter(|rule| rule.matches(&About::of(&event))).map(Way::by).collect(),
+            None => rules.matching(&About::of(&event)).map(Way::by).collect(),
         };
         (event, ways)
     });

@@ -4,7 +4,7 @@
 use entity::delivery::Trigger;
 use entity::own_request;
 use entity::pending::Due;
-use entity::subscription::{self, Origin, Rule, Unreadable};
+use entity::subscription::{self, Origin, Rules, Unreadable};
 use entity::work::Work;
 use relay::filter::Filter;
 use relay::id::SubscriptionId;
@@ -18,8 +18,8 @@ pub(super) struct Wanted {
 }
 
 impl Wanted {
-    fn of(rules: &[Rule], subscription: SubscriptionId) -> Option<Self> {
-        let rule = rules.iter().find(|rule| rule.id == subscription)?;
+    fn of(rules: &Rules, subscription: SubscriptionId) -> Option<Self> {
+        let rule = rules.get(subscription)?;
         Some(Self { origin: rule.origin, filter: rule.filter.clone() })
     }
 }

@@ -3,6 +3,7 @@
 use entity::delivery::Trigger;
 use entity::ingest::{self, NewEvent};
 use entity::pending::{self, NewPending};
+use entity::subscription::Rules;
 use entity::{destination, source};
 use poem_openapi::Object;
 use relay::id::{DeliveryId, DestinationId, EventId, kind};
@@ -85,9 +86,8 @@ async fn sample(change: &Mutation<'_>, access: &Access, event_type: &str) -> Res
     let Some(source) = source::configured(&change.txn, access.id(), row.id()).await? else { return Ok(None) };
     let id = format!("test-{}", EventId::at(change.now).uuid().simple());
     let sent = preset::simulate(source.preset(), &source.extract, event_type, &id, change.now);
-    let of =
-        |body: Vec<u8>, sent: &preset::Simulated| event::of(&source, &[], &sent.inbound(), body.into(), change.now);
-    let event = sent.map(|sent| of(sent.body.clone(), &sent));
+    let nobody = Rules::default();
+    let event = sent.map(|sent| event::of(&source, &nobody, &sent.inbound(), sent.body.clone().into(), change.now));
     Ok(event.map(|event| NewEvent { source_id: None, test: true, dedupe: None, ..event }))
 }
 

@@ -72,10 +72,9 @@ async fn forced(change: &Mutation<'_>, access: &Access, ids: Vec<Id<kind::Destin
 
 async fn matching(change: &Mutation<'_>, access: &Access, event: &event::Model) -> Result<Vec<Way>, Error> {
     let rules = subscription::rules(&change.txn, access.id()).await?;
-    let about = About::of(event);
-    let matching = rules.into_iter().filter(|rule| rule.matches(&about));
-    let way = |rule: Rule| Way { destination: rule.destination_id, subscription: Some(rule.id), order: rule.order };
-    Ok(matching.map(way).collect())
+    let way =
+        |rule: &Rule| Way { destination: rule.destination_id, subscription: Some(rule.id), order: rule.order.clone() };
+    Ok(rules.matching(&About::of(event)).map(way).collect())
 }
 
 async fn send(change: &Mutation<'_>, access: &Access, event: &event::Model, way: Way) -> Result<Delivery, Error> {

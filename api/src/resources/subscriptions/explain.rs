@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use entity::destination::{self, Opened};
 use entity::request::{self, Facts};
-use entity::subscription::{About, Rule, Unwanted};
+use entity::subscription::{About, Rule, Rules, Unwanted};
 use entity::work::{self, Work};
 use entity::{event, own_request, source, subscription};
 use poem::http::{HeaderMap, HeaderName, HeaderValue};
@@ -151,7 +151,7 @@ pub(super) async fn explain(access: &Access, asked: Question) -> Result<Found<Ex
     };
     let mut explainer = Explainer { access, event, work: &work, now, destinations: HashMap::new() };
     let mut subscriptions = Vec::with_capacity(rules.len());
-    for rule in &rules {
+    for rule in rules.iter() {
         subscriptions.push(explainer.verdict(rule).await?);
         // Each may go through a long body: whoever posts an event meanwhile does not wait for all of them.
         tokio::task::yield_now().await;
@@ -170,7 +170,7 @@ async fn stored(access: &Access, id: EventId) -> Result<Work, Error> {
 }
 
 /// The event that a source would make of it.
-async fn pasted(access: &Access, rules: &[Rule], asked: Question, now: i64) -> Result<Work, Error> {
+async fn pasted(access: &Access, rules: &Rules, asked: Question, now: i64) -> Result<Work, Error> {
     let Some(id) = asked.source_id else { return Err(Error::NotFound) };
     let found = source::configured(&access.app().db.read, access.id(), *id).await?;
     let source = found.ok_or_else(|| Error::field("/source_id", "there is no such source"))?;
