@@ -56,6 +56,8 @@ enum Entry {
     Source(Option<Arc<source::Configured>>),
     Subscriptions(Arc<subscription::Rules>),
     Destination(Option<Arc<destination::Model>>),
+    /// Whether a tenant is being erased.
+    Erasing(bool),
 }
 
 impl Configuration {
@@ -144,12 +146,41 @@ impl Configuration {
         }
     }
 
+    /// Several destinations, in their order, of which those that nothing is known of are read together.
+    pub async fn destinations(
+        &self,
+        wanted: &[(TenantId, DestinationId)],
+    ) -> Result<Vec<Option<Arc<destination::Model>>>, DbErr> {
+        if !self.is_fresh() {
+            self.poll().await?;
+        }
+        let is_unknown = |(_, id): &&(TenantId, DestinationId)| !self.entries.contains_key(&Changed::Destination(*id));
+        let unknown: Vec<_> = wanted.iter().filter(is_unknown).copied().collect();
+        let seen = self.seen.load(Ordering::Acquire);
+        for found in destination::these(&self.db, &unknown).await? {
+            let (tenant, id) = (found.tenant(), found.id());
+            let found = self.unless_erasing(Some(tenant), Some(found)).await?;
+            self.store(seen, Changed::Destination(id), &Entry::Destination(found.map(Arc::new)));
+        }
+        // Whatever was not stored, since there is none or it has changed meanwhile, is read by itself.
+        let mut destinations = Vec::with_capacity(wanted.len());
+        for (tenant, id) in wanted {
+            destinations.push(self.destination(*tenant, *id).await?);
+        }
+        Ok(destinations)
+    }
+
     /// Of a tenant that is being erased there is nothing, however much of it is still in the tables.
     async fn unless_erasing<T>(&self, tenant: Option<TenantId>, found: Option<T>) -> Result<Option<T>, DbErr> {
         match (tenant, found) {
-            (Some(tenant), Some(_)) if tenant::is_erasing(&self.db.steady, tenant).await? => Ok(None),
+            (Some(tenant), Some(_)) if self.is_erasing(tenant).await? => Ok(None),
             (_, found) => Ok(found),
         }
+    }
+
+    async fn is_erasing(&self, tenant: TenantId) -> Result<bool, DbErr> {
+        let fill = async || Ok(Entry::Erasing(tenant::is_erasing(&self.db.steady, tenant).await?));
+        Ok(matches!(self.entry(Changed::Tenant(tenant), fill).await?, Entry::Erasing(true)))
     }
 
     /// A destination, if that can be said without asking the database. None: ask with [`Configuration::destination`].
@@ -222,12 +253,17 @@ impl Configuration {
         }
         let seen = self.seen.load(Ordering::Acquire);
         let entry = fill().await?;
+        self.store(seen, key, &entry);
+        Ok(entry)
+    }
+
+    /// Unless a change has come since the one that was the last when it was read.
+    fn store(&self, seen: i64, key: Changed, entry: &Entry) {
         let applied = self.applied.lock().unwrap_or_else(PoisonError::into_inner);
         if *applied == seen {
             self.entries.insert(key, entry.clone());
         }
         drop(applied);
-        Ok(entry)
     }
 }
 

@@ -3,12 +3,18 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::str::FromStr;
+use std::sync::LazyLock;
 
 use relay::id::{DestinationId, TenantId};
 use relay::retry::RetryPolicy;
 use sea_orm::entity::prelude::*;
-use sea_orm::{Condition, IntoActiveModel, PaginatorTrait, QueryOrder, QuerySelect};
+use sea_orm::sea_query::ArrayType;
+use sea_orm::{
+    Condition, DbBackend, IdenStatic, IntoActiveModel, Iterable, PaginatorTrait, QueryOrder, QuerySelect, Statement,
+    Value,
+};
 
+use crate::Database;
 use crate::sealing::Sealed;
 
 mod auth;
@@ -204,6 +210,36 @@ pub fn settings_column(settings: &Settings) -> String {
 /// A tenant's destination.
 pub async fn find(db: &impl ConnectionTrait, tenant: TenantId, id: DestinationId) -> Result<Option<Model>, DbErr> {
     Entity::find_by_id((tenant.uuid(), id.uuid())).one(db).await
+}
+
+/// Columns by name: a newer schema may have more.
+static THESE: LazyLock<String> = LazyLock::new(|| {
+    let columns: Vec<_> = Column::iter().map(|column| format!("d.{}", column.as_str())).collect();
+    format!(
+        "SELECT {} FROM unnest($1::uuid[], $2::uuid[]) x(tenant_id, id)
+        CROSS JOIN LATERAL (SELECT * FROM destination d WHERE d.tenant_id = x.tenant_id AND d.id = x.id LIMIT 1) d",
+        columns.join(", ")
+    )
+});
+
+/// Several destinations, each of its tenant, in no order; without those that there are not. One statement on PostgreSQL.
+pub(crate) async fn these(db: &Database, wanted: &[(TenantId, DestinationId)]) -> Result<Vec<Model>, DbErr> {
+    let mut found = Vec::with_capacity(wanted.len());
+    if db.is_sqlite() || wanted.len() < 2 {
+        for (tenant, id) in wanted {
+            found.extend(find(&db.steady, *tenant, *id).await?);
+        }
+        return Ok(found);
+    }
+    let array = |values: Vec<Value>| Value::Array(ArrayType::Uuid, Some(Box::new(values)));
+    let values: [Value; 2] = [
+        array(wanted.iter().map(|(tenant, _)| tenant.uuid().into()).collect()),
+        array(wanted.iter().map(|(_, id)| id.uuid().into()).collect()),
+    ];
+    Entity::find()
+        .from_raw_sql(Statement::from_sql_and_values(DbBackend::Postgres, THESE.as_str(), values))
+        .all(&db.steady)
+        .await
 }
 
 /// A tenant's destination that nobody else changes until the transaction ends.

@@ -72,7 +72,7 @@ pub(crate) enum Message {
     /// Payloads were read, or not.
     Fetched,
     /// What a destination wants.
-    Answered(Question, Result<Option<Arc<destination::Model>>, DbErr>),
+    Answered(Vec<Question>, Result<Vec<Option<Arc<destination::Model>>>, DbErr>),
     /// The oldest row of a disabled destination.
     Oldest(Probe, Result<Option<Due>, DbErr>),
     /// Which destinations of a shard fail, and since when.
@@ -289,7 +289,7 @@ impl Owner {
             Message::Headed(wanted, ticket, found) => self.headed(wanted, ticket, found),
             Message::Discovered(lease, destinations) => self.discovered(lease, destinations),
             Message::Fetched => state.fetching = state.fetching.saturating_sub(1),
-            Message::Answered(question, found) => self.answered(question, found),
+            Message::Answered(questions, found) => self.answered(questions, found),
             Message::Oldest(probe, found) => self.probe(probe, found),
             Message::Recalled(lease, turned, failing) => self.recalled(lease, turned, failing),
             Message::Turned(turns, result) => self.turned(&turns, result),

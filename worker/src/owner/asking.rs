@@ -11,36 +11,53 @@ use super::{Message, Owner, fault};
 use crate::schedule::asking::{Probe, Question};
 use crate::schedule::policy::{Policy, Standing};
 
-/// Policies that are read from the database at a time.
-const QUESTIONS: usize = 16;
+/// Reads of policies at a time, and policies in one of them.
+const READS: usize = 4;
+const QUESTIONS: usize = 64;
 
 impl Owner {
     /// Asks what the destinations of new lines, and those that were changed, want.
     pub(super) fn ask(&mut self) {
-        while self.state.asking < QUESTIONS
-            && let Some(question) = self.state.schedule.question()
-        {
-            let configuration = Arc::clone(&self.sender.configuration);
-            if let Some(known) = configuration.known_destination(question.tenant, question.destination) {
-                self.answer(question, known.as_deref());
-                continue;
+        while self.state.asking < READS {
+            let questions = self.questions();
+            if questions.is_empty() {
+                return;
             }
             self.state.asking += 1;
-            let outbox = self.outbox.clone();
+            let (configuration, outbox) = (Arc::clone(&self.sender.configuration), self.outbox.clone());
             self.spawn(async move {
-                let found = configuration.destination(question.tenant, question.destination).await;
-                let _ = outbox.send(Message::Answered(question, found));
+                let whose: Vec<_> = questions.iter().map(|asked| (asked.tenant, asked.destination)).collect();
+                let found = configuration.destinations(&whose).await;
+                let _ = outbox.send(Message::Answered(questions, found));
             });
         }
     }
 
-    pub(super) fn answered(&mut self, question: Question, found: Result<Option<Arc<Model>>, DbErr>) {
+    /// Those that only the database can answer, so many of them; the others are answered at once.
+    fn questions(&mut self) -> Vec<Question> {
+        let mut questions = Vec::new();
+        while questions.len() < QUESTIONS
+            && let Some(question) = self.state.schedule.question()
+        {
+            match self.sender.configuration.known_destination(question.tenant, question.destination) {
+                Some(known) => self.answer(question, known.as_deref()),
+                None => questions.push(question),
+            }
+        }
+        questions
+    }
+
+    pub(super) fn answered(&mut self, questions: Vec<Question>, found: Result<Vec<Option<Arc<Model>>>, DbErr>) {
         self.state.asking = self.state.asking.saturating_sub(1);
         match found {
-            Ok(found) => self.answer(question, found.as_deref()),
+            Ok(found) => {
+                for (question, found) in questions.into_iter().zip(found) {
+                    self.answer(question, found.as_deref());
+                }
+            }
             Err(error) => {
-                fault(&error, "a destination was not read");
-                self.state.schedule.answered(question, None);
+                fault(&error, "destinations were not read");
+                questions.into_iter().for_each(|question| self.state.schedule.answered(question, None));
                 self.breathe();
             }
         }
