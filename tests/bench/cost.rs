@@ -52,9 +52,12 @@ impl Meter {
         Self { parts, postgres, file }
     }
 
-    /// The peaks of memory count from here on.
-    pub(crate) fn forget_peaks(&self) {
+    /// Peaks of memory and statements count from here on.
+    pub(crate) async fn forget(&self) {
         self.parts.iter().flat_map(|part| &part.pids).for_each(|pid| system::forget_peak(*pid));
+        if let Some(postgres) = &self.postgres {
+            postgres.execute_unprepared("SELECT pg_stat_statements_reset()").await.unwrap();
+        }
     }
 
     pub(crate) async fn read(&self) -> Reading {
@@ -75,7 +78,7 @@ impl Meter {
         Reading { parts, written, size, statements, commits }
     }
 
-    /// The statements that PostgreSQL spent most time on, as its own extension tells it.
+    /// The statements of the last run that PostgreSQL spent most time on, as its own extension tells it.
     pub(crate) async fn dearest(&self) -> Vec<String> {
         let Some(postgres) = &self.postgres else { return Vec::new() };
         let rows = postgres.query_all_raw(Statement::from_string(DbBackend::Postgres, DEAREST)).await.unwrap();
@@ -108,7 +111,7 @@ const STATEMENTS: &str = "SELECT coalesce(sum(calls), 0)::bigint FROM pg_stat_st
 const DEAREST: &str = r"SELECT format('%s ms in %s calls, %s rows, %s B of log: %s', round(total_exec_time), calls, rows,
         wal_bytes, left(regexp_replace(query, '\s+', ' ', 'g'), 110))
     FROM pg_stat_statements WHERE dbid = (SELECT oid FROM pg_database WHERE datname = current_database())
-    ORDER BY total_exec_time DESC LIMIT 8";
+    ORDER BY total_exec_time DESC LIMIT 12";
 const COMMITS: &str = "SELECT xact_commit FROM pg_stat_database WHERE datname = current_database()";
 
 async fn number(connection: &DatabaseConnection, text: &str) -> u64 {

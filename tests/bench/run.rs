@@ -86,7 +86,7 @@ impl Bench {
         };
         pass(plan.warm_up).await;
         self.settle(plan.fan_out).await;
-        subject.meter.forget_peaks();
+        subject.meter.forget().await;
         let before = subject.meter.read().await;
         self.ledger.begin();
         let (first, began) = (self.ledger.sent(), Instant::now());
