@@ -1,7 +1,9 @@
-//! Recognises presented secrets, and remembers for a minute which ones it recognised.
+//! Recognises presented secrets, and remembers which ones it recognised for as long as they are used.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
@@ -17,8 +19,8 @@ pub struct Verifier {
     line: Arc<Line>,
     /// Under this key, made at the start, the memory below holds nothing that is of use to a reader of it.
     key: [u8; 32],
-    /// When a pair of stored and presented secret was found to match, in milliseconds since 1970.
-    matched: moka::sync::Cache<Pair, i64>,
+    /// When a pair of stored and presented secret that match was last presented, in milliseconds since 1970.
+    matched: moka::sync::Cache<Pair, Arc<AtomicI64>>,
     /// What is being found out now, so that who asks the same meanwhile waits for the same answer.
     asked: Mutex<HashMap<Pair, Arc<OnceCell<bool>>>>,
 }
@@ -32,12 +34,13 @@ impl std::fmt::Debug for Verifier {
 /// HMAC of a stored and a presented secret.
 type Pair = [u8; 32];
 
-/// How long a match is remembered, in milliseconds. A changed secret is another pair, so only how long a copy of it
-/// stays recognisable in memory depends on this.
-const REMEMBERED_MS: i64 = 60_000;
+/// How long a match is remembered after its last use. That two secrets match stays true, and a changed one is another pair,
+/// so only how long a copy of it stays recognisable in memory depends on this; one that is in use passes through anyway. A
+/// source that is used once in a while costs no slow hash each time: ten thousand of them would need five cores for it.
+const REMEMBERED: Duration = Duration::from_hours(1);
 
-/// How many matches are remembered: more than live credentials of a large installation, about 1 MiB.
-const MAX_REMEMBERED: u64 = 10_000;
+/// How many matches are remembered: more than live credentials of a large installation, some 20 MiB.
+const MAX_REMEMBERED: u64 = 100_000;
 
 /// The hash of a random secret that nobody knows, made once with the parameters of [`super::argon2id`].
 const NOBODYS: &str =
@@ -51,7 +54,8 @@ impl Verifier {
     }
 
     fn in_line(line: Arc<Line>) -> Self {
-        Self { line, key: random_bytes(), matched: moka::sync::Cache::new(MAX_REMEMBERED), asked: Mutex::default() }
+        let matched = moka::sync::Cache::builder().max_capacity(MAX_REMEMBERED).time_to_idle(REMEMBERED).build();
+        Self { line, key: random_bytes(), matched, asked: Mutex::default() }
     }
 
     /// Whether `presented` is the stored secret. `now_ms` is in milliseconds since 1970; `party` is whose few places in
@@ -73,7 +77,7 @@ impl Verifier {
         let pair = self.pair(phc, presented);
         let matches = self.find_out(party, pair, presented, phc).await?;
         if matches {
-            self.matched.insert(pair, now_ms);
+            self.matched.insert(pair, Arc::new(now_ms.into()));
         }
         Ok(matches)
     }
@@ -86,8 +90,11 @@ impl Verifier {
             Stored::Sha256(digest) => return Some(equal(digest, &fingerprint(presented))),
             Stored::Argon2id(phc) => phc,
         };
-        let is_recent = |matched: i64| (0..REMEMBERED_MS).contains(&now_ms.saturating_sub(matched));
-        self.matched.get(&self.pair(phc, presented)).is_some_and(is_recent).then_some(true)
+        let used = self.matched.get(&self.pair(phc, presented))?;
+        let idle = u64::try_from(now_ms.saturating_sub(used.load(Ordering::Relaxed)));
+        let is_remembered = idle.is_ok_and(|idle| Duration::from_millis(idle) < REMEMBERED);
+        is_remembered.then(|| used.store(now_ms, Ordering::Relaxed))?;
+        Some(true)
     }
 
     /// Takes as long as [`Verifier::verify`] of a wrong secret: for names that nobody has, so that the time of the
@@ -190,23 +197,26 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_match_is_remembered_for_a_minute_and_a_mismatch_not_at_all() {
+    async fn a_match_is_remembered_for_an_hour_after_its_last_use_and_a_mismatch_not_at_all() {
+        const HOUR: i64 = 3_600_000;
         let stored = chosen("right").await;
         let mut verifier = verifier(1, 1);
         assert_eq!(verifier.verify(PARTY, &stored, b"right", NOW).await, Ok(true));
         assert_eq!(verifier.verify(PARTY, &stored, b"wrong", NOW).await, Ok(false));
         // From here on nobody is let into the line: what is answered is remembered.
         verifier.line = Arc::new(Line::new(0, 0));
+        let used = NOW + HOUR - 1;
         for (presented, now, answer) in [
             ("right", NOW, Ok(true)),
-            ("right", NOW + 59_999, Ok(true)),
-            ("right", NOW + 60_000, Err(Overloaded)),
             ("right", NOW - 1, Err(Overloaded)),
-            ("wrong", NOW, Err(Overloaded)),
+            ("right", used, Ok(true)),
+            ("wrong", used, Err(Overloaded)),
+            ("right", used + HOUR, Err(Overloaded)),
+            ("right", used + HOUR - 1, Ok(true)),
         ] {
             assert_eq!(verifier.verify(PARTY, &stored, presented.as_bytes(), now).await, answer, "{presented} {now}");
         }
-        assert_eq!(verifier.verify(PARTY, &chosen("right").await, b"right", NOW).await, Err(Overloaded));
+        assert_eq!(verifier.verify(PARTY, &chosen("right").await, b"right", used).await, Err(Overloaded));
     }
 
     #[tokio::test]
