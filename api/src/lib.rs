@@ -149,7 +149,7 @@ impl Api {
         let ended = CancellationToken::new();
         let noted = uses.keep(self.app.db.clone(), ended.clone());
         let refused = rejections.keep(self.app.db.clone(), self.app.clock.clone(), ended.clone());
-        let counted = statistics.keep(self.app.db.clone(), self.app.clock.clone(), ended.clone());
+        let counted = statistics.keep(self.app.db.clone(), ended.clone());
         let served = async {
             server::serve(self.listener, self.door, front, stop).await;
             ended.cancel();

@@ -90,7 +90,7 @@ impl Worker {
         let counting = tokio::spawn(vital(counting));
         let (db, clock, beside) = (self.db.clone(), self.clock.clone(), self.beside.clone());
         let statistics = Statistics::new(&self.clock);
-        let tallying = statistics.clone().keep(self.db.clone(), self.clock.clone(), stop_keeping.clone());
+        let tallying = statistics.clone().keep(self.db.clone(), stop_keeping.clone());
         let tallying = tokio::spawn(vital(tallying));
         let owner = owner(self, (id, leases, statistics), (outbox, inbox), tracker.clone(), numbers);
         if let Some(beside) = beside {

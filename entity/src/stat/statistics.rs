@@ -21,6 +21,7 @@ pub struct Statistics(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     writer: Uuid,
+    clock: Clock,
     notes: Mutex<Notes>,
 }
 
@@ -32,8 +33,8 @@ type Span = (i64, Width, Object);
 #[derive(Debug, Default)]
 struct Notes {
     objects: HashMap<Object, Noted>,
-    /// Those of which something is not written, the longest waiting first.
-    unwritten: VecDeque<Object>,
+    /// Those of which something is not written, the longest waiting first, and since when (boot time).
+    unwritten: VecDeque<(Duration, Object)>,
     /// Whole counts of minutes and hours that are over, or that could not be written.
     ended: BTreeMap<Span, Tally>,
     /// The latest minute in which anything was counted. A clock that goes back counts in it: a row is never begun twice.
@@ -51,12 +52,13 @@ struct Noted {
     is_unwritten: bool,
 }
 
-/// How often counts are written, also when the clock has moved by as much, and how often that is looked at.
-const EVERY: Duration = Duration::from_secs(10);
+/// What was counted is written so much later, also when the clock has moved by as much, and when nothing could be written, that
+/// is tried again so much later.
+const LATER: Duration = Duration::from_secs(10);
+/// How often that is looked at, and rows that are written each time: all that thousands of objects count in ten seconds, written
+/// at once, would keep a processor for a fifth of a second, and webhooks waiting.
 const LOOK: Duration = Duration::from_millis(250);
-/// Rows that are written at a time, and how often in succession where that is not all.
-const ROWS: usize = 2_000;
-const ROUNDS: usize = 10;
+const ROWS: usize = 500;
 /// A write that takes longer is taken for one that failed.
 const WRITTEN_WITHIN: Duration = Duration::from_secs(20);
 /// Objects that are counted in an hour, some tens of megabytes; and rows of what is over that wait for the database.
@@ -71,13 +73,14 @@ impl Statistics {
     pub fn new(clock: &Clock) -> Self {
         metrics::describe_counter!(LOST, "Counts of statistics that were lost, since there were too many at once");
         metrics::counter!(LOST).increment(0);
-        Self(Arc::new(Inner { writer: EventId::at(clock.now()).uuid(), notes: Mutex::default() }))
+        let writer = EventId::at(clock.now()).uuid();
+        Self(Arc::new(Inner { writer, clock: clock.clone(), notes: Mutex::default() }))
     }
 
     /// Begins to count what happened at `now`. Nobody else counts until it is dropped.
     #[must_use]
     pub fn at(&self, now: i64) -> Counting<'_> {
-        Counting { notes: self.notes(), now }
+        Counting { notes: self.notes(), at: (now, self.0.clock.boot()) }
     }
 
     fn notes(&self) -> MutexGuard<'_, Notes> {
@@ -85,46 +88,39 @@ impl Statistics {
     }
 
     /// Writes counts until told to stop, and all that is left then.
-    pub async fn keep(self, db: Database, clock: Clock, stop: CancellationToken) {
-        let mut written_at = clock.boot();
+    pub async fn keep(self, db: Database, stop: CancellationToken) {
+        let mut not_before = Duration::ZERO;
         while stop.run_until_cancelled(tokio::time::sleep(LOOK)).await.is_some() {
-            if clock.boot().saturating_sub(written_at) >= EVERY {
-                written_at = clock.boot();
-                for _ in 0..ROUNDS {
-                    if told(self.write(&db, clock.now()).await) < ROWS / 2 {
-                        break;
-                    }
-                }
+            let present = self.0.clock.boot();
+            if present >= not_before && self.write(&db, present.saturating_sub(LATER)).await.is_none() {
+                not_before = present + LATER;
             }
         }
-        while told(self.write(&db, clock.now()).await) > 0 {}
+        while self.write(&db, Duration::MAX).await.is_some_and(|rows| rows > 0) {}
     }
 
-    /// How many rows were written.
-    async fn write(&self, db: &Database, now: i64) -> Result<usize, DbErr> {
-        let due = self.notes().due(now, ROWS);
+    /// Writes what has waited since then or for longer, and says how many rows that were; None: they were not written.
+    async fn write(&self, db: &Database, since: Duration) -> Option<usize> {
+        let due = self.notes().due((self.0.clock.now(), since), ROWS);
         let rows = due.iter().map(|(span, tally)| row(*span, tally)).collect();
         let write = tokio::time::timeout(WRITTEN_WITHIN, super::write(db, self.0.writer, rows));
         let written = write.await.unwrap_or_else(|_| Err(DbErr::Custom("it took too long".to_owned())));
-        if written.is_err() {
-            self.notes().failed(due);
+        match written {
+            Ok(rows) => Some(rows),
+            Err(error) => {
+                tracing::warn!(error = &error as &dyn std::error::Error, "statistics were not written, and wait");
+                self.notes().failed(due);
+                None
+            }
         }
-        written
     }
-}
-
-fn told(written: Result<usize, DbErr>) -> usize {
-    written.unwrap_or_else(|error| {
-        tracing::warn!(error = &error as &dyn std::error::Error, "statistics were not written, and wait");
-        0
-    })
 }
 
 /// Counts things that happened at one time.
 #[derive(Debug)]
 pub struct Counting<'a> {
     notes: MutexGuard<'a, Notes>,
-    now: i64,
+    at: (i64, Duration),
 }
 
 impl Counting<'_> {
@@ -134,7 +130,7 @@ impl Counting<'_> {
         K: relay::id::Kind,
     {
         for object in [object.uuid(), Uuid::nil()] {
-            match self.notes.tally((tenant, object), self.now) {
+            match self.notes.tally((tenant, object), self.at) {
                 Some(tally) => count(tally),
                 None => metrics::counter!(LOST).increment(1),
             }
@@ -144,7 +140,7 @@ impl Counting<'_> {
 
 impl Notes {
     /// What is counted of an object now; None if there are too many.
-    fn tally(&mut self, object: Object, now: i64) -> Option<&mut Tally> {
+    fn tally(&mut self, object: Object, (now, boot): (i64, Duration)) -> Option<&mut Tally> {
         self.turn(now);
         let is_full = self.objects.len() >= OBJECTS;
         let noted = match self.objects.entry(object) {
@@ -160,7 +156,7 @@ impl Notes {
             noted.minute = self.minute;
         }
         if !std::mem::replace(&mut noted.is_unwritten, true) {
-            self.unwritten.push_back(object);
+            self.unwritten.push_back((boot, object));
         }
         Some(&mut noted.counts)
     }
@@ -178,13 +174,14 @@ impl Notes {
         }
     }
 
-    /// What is to be written, at most so many rows: half of them of what is over, if there is as much.
-    fn due(&mut self, now: i64, most: usize) -> Vec<(Span, Tally)> {
+    /// What is to be written, at most so many rows: half of them of what is over, if there is as much, and what has waited since
+    /// then or for longer.
+    fn due(&mut self, (now, since): (i64, Duration), most: usize) -> Vec<(Span, Tally)> {
         self.turn(now);
         let over = self.ended.len().min(most / 2);
         let mut due = BTreeMap::new();
         while due.len() + over + 2 <= most
-            && let Some(object) = self.unwritten.pop_front()
+            && let Some((_, object)) = self.unwritten.pop_front_if(|(waiting_since, _)| *waiting_since <= since)
         {
             if let Some(noted) = self.objects.get_mut(&object) {
                 noted.is_unwritten = false;
@@ -242,6 +239,7 @@ mod tests {
 
     use super::*;
 
+    const BOOT: Duration = Duration::from_secs(1_000);
     const HOUR: i64 = 3_600_000;
     const MINUTE: i64 = 60_000;
 
@@ -257,13 +255,13 @@ mod tests {
     }
 
     fn count(notes: &mut Notes, now: i64) {
-        notes.tally(object(0), now).unwrap().accepted += 1;
+        notes.tally(object(0), (now, BOOT)).unwrap().accepted += 1;
     }
 
     /// Width, time since noon in minutes and accepted events of each row.
     fn due(notes: &mut Notes, now: i64, most: usize) -> Vec<(Width, i64, u64)> {
         let of = |((at, width, _), tally): &(Span, Tally)| (*width, (at - NOON) / MINUTE, tally.accepted);
-        notes.due(now, most).iter().map(of).collect()
+        notes.due((now, BOOT), most).iter().map(of).collect()
     }
 
     #[test]
@@ -295,14 +293,32 @@ mod tests {
         assert_eq!(due(&mut notes, NOON - 1, 100), [(Minute, 0, 1), (Hour, 0, 1)]);
     }
 
+    #[test]
+    fn each_waits_for_as_long_however_often_it_is_counted() {
+        let mut notes = Notes::default();
+        let second = |number| BOOT + Duration::from_secs(number);
+        for (number, seconds) in [(1, 0), (2, 3), (1, 5), (2, 9)] {
+            notes.tally(object(number), (NOON, second(seconds))).unwrap().accepted += 1;
+        }
+        let mut due = |since| -> Vec<_> {
+            let hours =
+                notes.due((NOON, second(since)), 100).into_iter().filter(|((_, width, _), _)| *width == Width::Hour);
+            hours.map(|((.., (_, object)), tally)| (object.as_u128(), tally.accepted)).collect()
+        };
+        assert_eq!(due(0), [(1, 2)], "with all that it counts by then");
+        assert_eq!(due(2), []);
+        assert_eq!(due(3), [(2, 2)]);
+        assert_eq!(due(1_000), []);
+    }
+
     /// All have something new in every round.
     #[test]
     fn of_many_each_has_its_turn() {
         let mut notes = Notes::default();
         let mut written: HashMap<Uuid, usize> = HashMap::new();
         for _ in 0..10 {
-            (0..50).for_each(|number| notes.tally(object(number), NOON).unwrap().accepted += 1);
-            for ((_, width, (_, object)), _) in notes.due(NOON, 20) {
+            (0..50).for_each(|number| notes.tally(object(number), (NOON, BOOT)).unwrap().accepted += 1);
+            for ((_, width, (_, object)), _) in notes.due((NOON, BOOT), 20) {
                 *written.entry(object).or_default() += usize::from(width == Width::Hour);
             }
         }
@@ -314,21 +330,21 @@ mod tests {
         use Width::{Hour, Minute};
         let mut notes = Notes::default();
         count(&mut notes, NOON);
-        let failed = notes.due(NOON, 100);
+        let failed = notes.due((NOON, BOOT), 100);
         notes.failed(failed);
         assert_eq!(due(&mut notes, NOON, 100), [(Minute, 0, 1), (Hour, 0, 1)], "nothing came since");
 
-        let failed = notes.due(NOON, 100);
+        let failed = notes.due((NOON, BOOT), 100);
         assert_eq!(failed.len(), 0);
         count(&mut notes, NOON);
-        let failed = notes.due(NOON, 100);
+        let failed = notes.due((NOON, BOOT), 100);
         count(&mut notes, NOON);
         notes.failed(failed);
         assert_eq!(due(&mut notes, NOON, 100), [(Minute, 0, 3), (Hour, 0, 3)], "one row each, as it is now");
         assert_eq!(due(&mut notes, NOON, 100), []);
 
         count(&mut notes, NOON);
-        let failed = notes.due(NOON, 100);
+        let failed = notes.due((NOON, BOOT), 100);
         count(&mut notes, NOON + MINUTE);
         notes.failed(failed);
         assert_eq!(due(&mut notes, NOON + MINUTE, 100), [(Minute, 0, 4), (Hour, 0, 5), (Minute, 1, 1)]);
