@@ -108,8 +108,8 @@ impl Meter {
 /// Of this database alone; the meter's own do not matter.
 const STATEMENTS: &str = "SELECT coalesce(sum(calls), 0)::bigint FROM pg_stat_statements
     WHERE dbid = (SELECT oid FROM pg_database WHERE datname = current_database())";
-const DEAREST: &str = r"SELECT format('%s ms in %s calls, %s rows, %s B of log: %s', round(total_exec_time), calls, rows,
-        wal_bytes, left(regexp_replace(query, '\s+', ' ', 'g'), 110))
+const DEAREST: &str = r"SELECT format('%s ms in %s calls, %s rows, %s pages, %s B of log: %s', round(total_exec_time), calls,
+        rows, shared_blks_hit + shared_blks_read, wal_bytes, left(regexp_replace(query, '\s+', ' ', 'g'), 110))
     FROM pg_stat_statements WHERE dbid = (SELECT oid FROM pg_database WHERE datname = current_database())
     ORDER BY total_exec_time DESC LIMIT 12";
 const COMMITS: &str = "SELECT xact_commit FROM pg_stat_database WHERE datname = current_database()";
