@@ -107,7 +107,11 @@ pub async fn note(db: &Database, rows: Vec<Model>, counts: HashMap<Counted, i64>
         let counted = if db.is_sqlite() {
             count_on_sqlite(db, counts, now).await
         } else {
-            count_on_postgres(db, counts, now).await
+            match count_on_postgres(db, counts, now).await {
+                // An erasure takes the rows as they lie. Nothing was written.
+                Err(error) if is_deadlock(&error) => count_on_postgres(db, counts, now).await,
+                counted => counted,
+            }
         };
         counted.map_err(fault)?;
     }
@@ -122,6 +126,10 @@ async fn count_on_postgres(db: &Database, counts: &[(Counted, i64)], now: i64) -
         .bind(counts.iter().map(|((.., cause), _)| *cause).collect::<Vec<_>>())
         .bind(counts.iter().map(|(_, total)| *total).collect::<Vec<_>>());
     query.execute(db.finish.get_postgres_connection_pool()).await.map(drop)
+}
+
+fn is_deadlock(error: &sqlx::Error) -> bool {
+    error.as_database_error().is_some_and(|error| error.code().as_deref() == Some("40P01"))
 }
 
 async fn count_on_sqlite(db: &Database, counts: &[(Counted, i64)], now: i64) -> Result<(), sqlx::Error> {
