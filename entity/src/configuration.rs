@@ -2,10 +2,12 @@
 //! (rule C): a change drops what it makes stale, a fill that a change overtook is not stored, and nothing is answered
 //! from a cache whose last successful look at the log began more than 1 s ago.
 
+use std::collections::HashSet;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use futures_util::future::try_join_all;
 use moka::sync::Cache;
 use relay::clock::Clock;
 use relay::id::{DestinationId, SourceId, TenantId};
@@ -157,7 +159,11 @@ impl Configuration {
         let is_unknown = |(_, id): &&(TenantId, DestinationId)| !self.entries.contains_key(&Changed::Destination(*id));
         let unknown: Vec<_> = wanted.iter().filter(is_unknown).copied().collect();
         let seen = self.seen.load(Ordering::Acquire);
-        for found in destination::these(&self.db, &unknown).await? {
+        let found = destination::these(&self.db, &unknown).await?;
+        // All of them at a time: a worker that has just begun knows none.
+        let tenants: HashSet<TenantId> = found.iter().map(destination::Model::tenant).collect();
+        try_join_all(tenants.into_iter().map(|tenant| self.is_erasing(tenant))).await?;
+        for found in found {
             let (tenant, id) = (found.tenant(), found.id());
             let found = self.unless_erasing(Some(tenant), Some(found)).await?;
             self.store(seen, Changed::Destination(id), &Entry::Destination(found.map(Arc::new)));
