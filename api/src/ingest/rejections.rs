@@ -54,7 +54,7 @@ const METHOD: usize = 32;
 const SOURCES: usize = 2_000;
 /// The cause of a request that was taken although its address is not listed.
 const STRANGER: &str = "address_reported";
-/// Sources and addresses that are told apart in a minute; more are only counted.
+/// Sources and addresses that are told apart in a minute; beyond, as many are shown as of what is refused.
 const STRANGERS: usize = 10_000;
 const MINUTE_MS: i64 = 60_000;
 /// Names of headers that are kept.
@@ -140,7 +140,8 @@ impl Strangers {
         if std::mem::replace(&mut self.minute, minute) != minute {
             self.seen.clear();
         }
-        self.seen.len() < STRANGERS && self.seen.insert(whose)
+        // Where one tenant's sources fill it, the others' strangers are not hidden.
+        self.seen.len() >= STRANGERS || self.seen.insert(whose)
     }
 }
 
@@ -193,9 +194,12 @@ mod tests {
     #[test]
     fn only_so_many_are_kept_in_mind() {
         let mut strangers = Strangers::default();
-        let mut new = |number, now| strangers.are_new((SourceId::at(i64::try_from(number).unwrap()), None), now);
-        assert!((0..STRANGERS).all(|number| new(number, 0)));
-        assert!(!new(STRANGERS, MINUTE_MS - 1));
-        assert!(new(STRANGERS, MINUTE_MS));
+        let sources: Vec<_> = (0..=STRANGERS).map(|_| SourceId::at(0)).collect();
+        let mut new = |number: usize| strangers.are_new((sources[number], None), 0);
+        assert!((0..STRANGERS - 1).all(&mut new));
+        assert!(!new(0), "told apart up to there");
+        assert!(new(STRANGERS - 1));
+        assert!(new(STRANGERS) && new(STRANGERS), "nobody's are hidden for those of others");
+        assert_eq!(strangers.seen.len(), STRANGERS);
     }
 }

@@ -46,7 +46,7 @@ pub struct RejectionTotal {
 }
 
 /// The last requests that a source refused, newest first: at most 100 are kept, and of a flood only some. Of what was only
-/// reported, each address is shown once a minute. The totals count all.
+/// reported, each address is shown about once a minute. The totals count all.
 #[derive(Debug, Object)]
 pub struct Rejections {
     pub items: Vec<Rejection>,

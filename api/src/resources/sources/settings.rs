@@ -25,8 +25,8 @@ pub struct Allowlist {
     pub cidrs: Vec<Text<Cidr>>,
 }
 
-/// What becomes of a request from elsewhere: `enforce`, it is refused with 403; `report`, it is taken, and shown among the
-/// rejections.
+/// What becomes of a request from elsewhere: `enforce`, it is refused with 403; `report`, it is taken, counted, and shown among the
+/// rejections about once a minute for each address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
 #[oai(rename_all = "snake_case")]
 pub enum AllowlistMode {
