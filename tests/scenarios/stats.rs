@@ -205,7 +205,7 @@ async fn stats(tenant: &Tenant, query: &str) -> Value {
     tenant.get(&format!("/stats?{query}")).await.json(200)
 }
 
-/// Waits until the counts, which are written every ten seconds, are as `are` says; gives those of all the time.
+/// Waits until the counts, which are written ten seconds later, are as `are` says; gives those of all the time.
 async fn counted(tenant: &Tenant, query: &str, are: impl Fn(&Value) -> bool) -> Value {
     let mut last = Value::Null;
     let what = format!("{query:?} to be counted");

@@ -44,7 +44,8 @@ pub enum Bucket {
     Day,
 }
 
-/// Statistics, by time. They are a few seconds old, and what a process counted in the last ten seconds is lost if it dies.
+/// Statistics, by time. They are ten seconds old, up to two minutes where tens of thousands of sources and destinations are
+/// busy; what a process has not written by then is lost if it dies.
 #[derive(Debug, Object)]
 pub struct Stats {
     pub bucket: Bucket,

@@ -13,8 +13,8 @@ use uuid::Uuid;
 use super::{Row, Tally, Width};
 use crate::{Database, DbErr};
 
-/// Cheap to clone; all clones are one process's counts. They are written each few seconds: a process that dies takes what
-/// came since along.
+/// Cheap to clone; all clones are one process's counts. They are written ten seconds later: a process that dies takes what
+/// is not written along.
 #[derive(Debug, Clone)]
 pub struct Statistics(Arc<Inner>);
 
