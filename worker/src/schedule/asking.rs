@@ -50,7 +50,9 @@ impl Schedule {
         let destination = question.destination;
         let Some(line) = self.lines.get_mut(&destination).filter(|line| line.asked == question.number) else { return };
         let Some(policy) = policy else { return self.unasked.push_back(destination) };
-        let before = line.policy.replace(policy).map(|before| before.order);
+        let before = line.policy.replace(policy);
+        let stood = before.map(|before| before.standing);
+        let before = before.map(|before| before.order);
         line.pace.set(policy.interval, self.now);
         line.window = line.window.min(policy.most.max(1));
         if before.unwrap_or(Ordering::Any) != policy.order {
@@ -60,7 +62,10 @@ impl Schedule {
             Standing::Active => self.open(destination),
             Standing::Held | Standing::Probed { .. } => self.close(destination),
         }
-        self.note_probe(destination, policy.standing);
+        // One that is due already and was not made yet is not put off by an hour, because somebody changed another setting.
+        if stood != Some(policy.standing) {
+            self.note_probe(destination, policy.standing);
+        }
         self.hunger(destination);
         self.ring_up(destination);
     }
@@ -220,5 +225,49 @@ impl Schedule {
             && due.trigger != Trigger::Test
             && !self.draining.contains(&due.shard)
             && self.lines.get(&probe.destination).is_some_and(is_held)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use relay::id::{DeliveryId, Id};
+
+    use super::*;
+
+    fn due() -> Due {
+        Due {
+            tenant_id: Id::at(1),
+            id: DeliveryId::at(1),
+            shard: 1,
+            due_at: 0,
+            seq: 1,
+            event_id: Id::at(1),
+            subscription_id: None,
+            destination_id: Id::at(1),
+            order_key: None,
+            attempts: 0,
+            trigger: Trigger::Event,
+            size: 10,
+        }
+    }
+
+    #[test]
+    fn a_probe_that_is_due_is_not_put_off_by_another_setting() {
+        for (disabled_since, is_due) in [(0, true), (PROBE_EVERY_MS, false)] {
+            let (mut schedule, due) = (Schedule::new(false), due());
+            let ticket = schedule.tickets.take();
+            schedule.offer(due, 1, ticket);
+            let policy = |since| Some(Policy { standing: Standing::Probed { since }, ..Policy::default() });
+            let question = schedule.question().unwrap();
+            schedule.answered(question, policy(0));
+            assert_eq!(schedule.due_probes().len(), 0);
+            schedule.at(Duration::from_secs(1), PROBE_EVERY_MS);
+            schedule.ask_again(due.destination_id);
+            let question = schedule.question().unwrap();
+            schedule.answered(question, policy(disabled_since));
+            assert_eq!(schedule.due_probes().len(), usize::from(is_due), "disabled at {disabled_since}");
+        }
     }
 }
