@@ -36,7 +36,8 @@ type Pair = [u8; 32];
 
 /// How long a match is remembered after its last use. That two secrets match stays true, and a changed one is another pair,
 /// so only how long a copy of it stays recognisable in memory depends on this; one that is in use passes through anyway. A
-/// source that is used once in a while costs no slow hash each time: ten thousand that come once a minute would need eight cores for it.
+/// source that is used once in a while costs no slow hash each time: ten thousand that come once a minute would need eight
+/// cores for it.
 const REMEMBERED: Duration = Duration::from_hours(1);
 
 /// How many matches are remembered: more than live credentials of a large installation, some 20 MiB.
