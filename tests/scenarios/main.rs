@@ -53,6 +53,7 @@ mod outcomes;
 mod pace;
 mod pages;
 mod parked;
+mod plans;
 mod poison;
 mod preconditions;
 mod programs;

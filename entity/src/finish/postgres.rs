@@ -24,6 +24,9 @@ macro_rules! fenced {
     };
 }
 
+/// What waits is looked up row by row, which `ANY` of one and `BETWEEN` one and itself leave no doubt about: equalities may be
+/// joined the other way round, by reading all that waits, if it was vacuumed while there was nothing (decision 46).
+///
 /// Attempt rows go in for exactly those deliveries that the delete returned.
 const FINISH: &str = fenced!(
     "x AS (
@@ -34,7 +37,8 @@ const FINISH: &str = fenced!(
         at, duration_ms, outcome, status, error, remote_address, response_headers, response_body, command, keep)
     JOIN own ON own.id = a.shard AND own.epoch = a.epoch
 ), d AS (
-    DELETE FROM pending p USING x WHERE p.tenant_id = x.tenant_id AND p.id = x.id AND p.shard = x.shard
+    DELETE FROM pending p USING x
+    WHERE p.tenant_id = ANY(ARRAY[x.tenant_id]) AND p.id BETWEEN x.id AND x.id AND p.shard = x.shard
     RETURNING p.tenant_id, p.id, p.event_id, p.subscription_id, p.destination_id, p.trigger, p.retry_of, p.replay_id, x.state,
         x.reason, coalesce(x.number, p.attempts) AS attempts,
         coalesce(x.status, CASE WHEN x.number IS NULL THEN p.last_status END) AS last_status,
@@ -44,7 +48,8 @@ const FINISH: &str = fenced!(
         reason, attempts, last_status, last_outcome, duration_ms, attempted_at, remote_address, finished_at)
     SELECT d.*, $18::bigint FROM d ON CONFLICT DO NOTHING
 ), c AS (
-    DELETE FROM command USING x WHERE command.id = x.command
+    DELETE FROM command USING x
+    WHERE command.shard = ANY(ARRAY[x.shard]) AND command.id BETWEEN x.command AND x.command
 ), l AS (
     INSERT INTO attempt (tenant_id, delivery_id, number, at, duration_ms, outcome, status, error, remote_address,
         response_headers, response_body)
@@ -67,7 +72,8 @@ const RESCHEDULE: &str = fenced!(
     JOIN own ON own.id = a.shard AND own.epoch = a.epoch
 ), d AS (
     UPDATE pending p SET due_at = x.due_at, attempts = x.number, last_outcome = x.outcome, last_status = x.status
-    FROM x WHERE p.tenant_id = x.tenant_id AND p.id = x.id AND p.shard = x.shard AND p.attempts <= x.number RETURNING p.id
+    FROM x WHERE p.tenant_id = ANY(ARRAY[x.tenant_id]) AND p.id BETWEEN x.id AND x.id AND p.shard = x.shard
+        AND p.attempts <= x.number RETURNING p.id
 ), l AS (
     INSERT INTO attempt (tenant_id, delivery_id, number, at, duration_ms, outcome, status, error, remote_address,
         response_headers, response_body)
@@ -86,9 +92,10 @@ const MOVE: &str = fenced!(
     JOIN own ON own.id = a.shard AND own.epoch = a.epoch
 ), d AS (
     UPDATE pending p SET due_at = x.due_at FROM x
-    WHERE p.tenant_id = x.tenant_id AND p.id = x.id AND p.shard = x.shard RETURNING p.id
+    WHERE p.tenant_id = ANY(ARRAY[x.tenant_id]) AND p.id BETWEEN x.id AND x.id AND p.shard = x.shard RETURNING p.id
 ), c AS (
-    DELETE FROM command USING x WHERE command.id = x.command
+    DELETE FROM command USING x
+    WHERE command.shard = ANY(ARRAY[x.shard]) AND command.id BETWEEN x.command AND x.command
 )
 SELECT (SELECT array_agg(id) FROM own), (SELECT array_agg(epoch) FROM own), (SELECT array_agg(id) FROM d)"
 );

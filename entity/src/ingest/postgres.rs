@@ -53,7 +53,8 @@ SELECT (SELECT array_agg(id) FROM e), (SELECT array_agg(id) FROM p), (SELECT arr
 /// A second statement, since the first one's snapshot cannot see the rival whose commit it waited for.
 const ORIGINALS: &str = "
 SELECT d.source_id, d.key, d.event_id, d.expires_at
-FROM unnest($1::uuid[], $2::bytea[]) AS x(source_id, key) JOIN dedupe d ON d.source_id = x.source_id AND d.key = x.key";
+FROM unnest($1::uuid[], $2::bytea[]) AS x(source_id, key)
+CROSS JOIN LATERAL (SELECT * FROM dedupe d WHERE d.source_id = x.source_id AND d.key = x.key LIMIT 1) d";
 
 const COUNT_REPEATS: &str = "
 UPDATE event SET duplicates = duplicates + x.n
@@ -61,9 +62,10 @@ FROM (SELECT tenant_id, id, count(*)::integer AS n FROM unnest($1::uuid[], $2::u
     GROUP BY tenant_id, id) x
 WHERE event.tenant_id = x.tenant_id AND event.id = x.id AND event.id >= $3 AND event.id <= $4";
 
+/// By its key alone: by the time it would read all that has expired, and by equalities perhaps all that there is (decision 46).
 const FORGET: &str = "
 DELETE FROM dedupe d USING unnest($1::uuid[], $2::bytea[]) AS x(source_id, key)
-WHERE d.source_id = x.source_id AND d.key = x.key AND d.expires_at <= $3";
+WHERE d.source_id = ANY(ARRAY[x.source_id]) AND d.key BETWEEN x.key AND x.key AND d.expires_at + 0 <= $3";
 
 /// A key may expire, or its row go, between two statements; each round settles all that it saw.
 const ROUNDS: usize = 4;
