@@ -43,8 +43,8 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The relay's own statements are the same again and again, and planning one costs as much as running it: once is enough.
 /// People's searches are not, and are planned for what they ask. A plan is kept while its tables grow from nothing to
-/// millions of rows, so it must not rest on how small they were: no table is read from its beginning to its end, nor by a
-/// bitmap, which is for many rows and not for one.
+/// millions of rows, so it must not rest on how small they were: no table that has an index for it is read from its beginning
+/// to its end, nor by a bitmap, which is for many rows and not for one.
 const PLANNED_ONCE: [(&str, &str); 4] = [
     ("plan_cache_mode", "force_generic_plan"),
     ("enable_seqscan", "off"),

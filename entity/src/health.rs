@@ -100,7 +100,7 @@ const BEGINS: (&str, &str) = (
     FROM unnest($2::smallint[], $3::bigint[], $4::uuid[], $5::uuid[], $6::bigint[])
         AS x(shard, epoch, tenant_id, destination_id, failing_since)
     JOIN own ON own.id = x.shard AND own.epoch = x.epoch
-    WHERE EXISTS (SELECT 1 FROM destination d WHERE d.tenant_id = x.tenant_id AND d.id = x.destination_id)
+    CROSS JOIN LATERAL (SELECT FROM destination d WHERE d.tenant_id = x.tenant_id AND d.id = x.destination_id LIMIT 1) d
     ORDER BY x.tenant_id, x.destination_id
     ON CONFLICT (tenant_id, destination_id) DO UPDATE SET failing_since = excluded.failing_since",
     "INSERT INTO health (shard, tenant_id, destination_id, failing_since)

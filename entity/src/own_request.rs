@@ -22,7 +22,10 @@ INSERT INTO own_request (tenant_id, key, expires_at)
 SELECT $1, unhex(value), $3 FROM json_each($2) WHERE true
 ON CONFLICT (tenant_id, key) DO UPDATE SET expires_at = excluded.expires_at";
 
-const IS_OWN: &str = "SELECT 1 FROM own_request WHERE tenant_id = $1 AND key IN ($2, $3) AND expires_at > $4 LIMIT 1";
+/// Each by its key: by the time (`+ 0`) PostgreSQL might read everybody's, and by both keys at once all of the tenant's.
+const IS_OWN: &str = "
+SELECT 1 FROM own_request WHERE tenant_id = $1 AND key = $2 AND expires_at + 0 > $4
+UNION ALL SELECT 1 FROM own_request WHERE tenant_id = $1 AND key = $3 AND expires_at + 0 > $4";
 
 /// The row is locked until the transaction ends, so that nobody counts beside it.
 const COUNT: &str = "

@@ -296,13 +296,18 @@ pub async fn of_replay(
 /// Those of a tenant's deliveries that are unfinished, in no order.
 pub async fn these(db: &Database, tenant: TenantId, ids: &[DeliveryId]) -> Result<Vec<Due>, DbErr> {
     let ids = ids.iter().map(|id| Value::from(id.uuid()));
-    let (which, values): (_, Vec<Value>) = if db.is_sqlite() {
+    let (text, values): (_, Vec<Value>) = if db.is_sqlite() {
         let places = (2..ids.len() + 2).map(|place| format!("${place}")).collect::<Vec<_>>().join(", ");
-        (format!("IN ({places})"), std::iter::once(tenant.uuid().into()).chain(ids).collect())
+        let text = format!("SELECT {COLUMNS} FROM pending WHERE tenant_id = $1 AND id IN ({places})");
+        (text, std::iter::once(tenant.uuid().into()).chain(ids).collect())
     } else {
-        ("= ANY($2)".to_owned(), vec![tenant.uuid().into(), array(ArrayType::Uuid, ids)])
+        // One by one, or it may read all that waits of the tenant.
+        let text = format!(
+            "SELECT p.* FROM unnest($2::uuid[]) x(id)
+            CROSS JOIN LATERAL (SELECT {COLUMNS} FROM pending p WHERE p.tenant_id = $1 AND p.id = x.id LIMIT 1) p"
+        );
+        (text, vec![tenant.uuid().into(), array(ArrayType::Uuid, ids)])
     };
-    let text = format!("SELECT {COLUMNS} FROM pending WHERE tenant_id = $1 AND id {which}");
     let rows =
         db.steady.query_all_raw(Statement::from_sql_and_values(db.steady.get_database_backend(), text, values)).await?;
     rows.iter().map(Due::read).collect()

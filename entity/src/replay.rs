@@ -5,7 +5,7 @@ use relay::id::{DeliveryId, DestinationId, EventId, ReplayId, SourceId, Subscrip
 use sea_orm::entity::prelude::*;
 use sea_orm::sea_query::LockBehavior;
 use sea_orm::sea_query::LockType;
-use sea_orm::{Condition, IntoActiveModel, QueryOrder, QuerySelect, Statement, Value};
+use sea_orm::{Condition, DbBackend, IntoActiveModel, QueryOrder, QuerySelect, Statement, Value};
 use serde::{Deserialize, Serialize};
 
 use crate::command::Kind;
@@ -305,14 +305,22 @@ pub struct Asked {
 pub async fn asked_of(db: &impl ConnectionTrait, tenant: TenantId, events: &[EventId]) -> Result<Vec<Asked>, DbErr> {
     let Some(oldest) = events.iter().map(|id| id.millis()).min() else { return Ok(Vec::new()) };
     let places = (3..events.len() + 3).map(|place| format!("${place}")).collect::<Vec<_>>().join(", ");
-    // None is older than its event, and days before that need not be looked at.
-    let arm = |table: &str, state: &str| {
+    const COLUMNS: &str = "id, event_id, destination_id, subscription_id, replay_id";
+    // Event by event where a plan is kept, or it may read all that waits of the tenant (decision 46).
+    let waiting = if db.get_database_backend() == DbBackend::Sqlite {
+        format!("pending WHERE tenant_id = $1 AND trigger <> 0 AND event_id IN ({places})")
+    } else {
         format!(
-            "SELECT id, event_id, destination_id, subscription_id, replay_id, {state}, last_status, last_outcome FROM {table}
-            WHERE tenant_id = $1 AND id >= $2 AND trigger <> 0 AND event_id IN ({places})"
+            "unnest(ARRAY[{places}]) x(event) CROSS JOIN LATERAL
+                (SELECT * FROM pending p WHERE p.tenant_id = $1 AND p.trigger <> 0 AND p.event_id = x.event OFFSET 0) p"
         )
     };
-    let text = format!("{} UNION ALL {}", arm("pending", "CAST(0 AS smallint)"), arm("delivery", "state"));
+    // None is older than its event, and days before that need not be looked at.
+    let text = format!(
+        "SELECT {COLUMNS}, CAST(0 AS smallint), last_status, last_outcome FROM {waiting}
+        UNION ALL SELECT {COLUMNS}, state, last_status, last_outcome FROM delivery
+        WHERE tenant_id = $1 AND id >= $2 AND trigger <> 0 AND event_id IN ({places})"
+    );
     let bounds = [tenant.uuid(), first_of(oldest)].into_iter();
     let values = bounds.chain(events.iter().map(|id| id.uuid())).map(Value::from);
     let statement = Statement::from_sql_and_values(db.get_database_backend(), text, values);

@@ -10,11 +10,15 @@ use entity::finish::{self, AttemptLog, Change, Fate, Row, Write};
 use entity::health::{self, Turn};
 use entity::ingest::{self, Accepted, NewEvent};
 use entity::shard::Lease;
+use entity::{own_request, pending, replay};
 use harness::{Database, Relay, eventually, json, on_postgres};
 use uuid::Uuid;
 
 on_postgres![
     what_ends_is_found_among_all_that_waits,
+    what_is_cancelled_is_found_among_all_that_waits,
+    what_is_replayed_is_found_among_all_that_waits,
+    what_is_ones_own_is_found_among_all_requests,
     a_repeat_is_found_among_all_that_came,
     an_expired_key_is_found_among_all_that_have_expired,
     what_is_well_again_is_found_among_all_that_fail,
@@ -29,6 +33,10 @@ const EPOCH: i64 = 7;
 const OWNER: Uuid = Uuid::from_u128(1);
 
 async fn what_ends_is_found_among_all_that_waits(database: Database) {
+    own(&database).await;
+    for table in ["pending", "command"] {
+        believed_empty(&database, table).await;
+    }
     let (tenant_id, id) = (TenantId::at(1), DeliveryId::at(Clock::start().now()));
     let log = AttemptLog {
         number: 1,
@@ -47,16 +55,7 @@ async fn what_ends_is_found_among_all_that_waits(database: Database) {
         Change::Reschedule { due_at: 9, last: log.clone() },
         Change::Finish { state: State::Failed, reason: None, last: Some(AttemptLog { number: 2, ..log }) },
     ];
-    own(&database).await;
-    for table in ["pending", "command"] {
-        believed_empty(&database, table).await;
-    }
-    database.execute(&waiting("gen_random_uuid()", "gen_random_uuid()", MANY)).await;
-    database.execute(&waiting(&format!("'{}'", tenant_id.uuid()), &format!("'{}'", id.uuid()), 1)).await;
-    let command = "INSERT INTO command (shard, tenant_id, kind, destination_id, target)
-        SELECT 3, gen_random_uuid(), 1, gen_random_uuid(), gen_random_uuid() FROM generate_series(1, 2000)";
-    database.execute(command).await;
-    let first = database.number("SELECT min(id) FROM command").await;
+    let first = waits(&database, tenant_id, id).await;
 
     let read = read_by(&database, &["pending", "command"], async |db| {
         for (change, command) in changes.into_iter().zip(first..) {
@@ -72,6 +71,67 @@ async fn what_ends_is_found_among_all_that_waits(database: Database) {
     assert_eq!(database.number("SELECT count(*) FROM attempt").await, 2);
     // A reschedule carries out no command.
     assert_eq!(database.number("SELECT count(*) FROM command").await, MANY - 2);
+}
+
+async fn what_is_cancelled_is_found_among_all_that_waits(database: Database) {
+    own(&database).await;
+    believed_empty(&database, "pending").await;
+    let (tenant_id, id) = (TenantId::at(1), DeliveryId::at(1));
+    database.execute(&waiting(&format!("'{}'", tenant_id.uuid()), "gen_random_uuid()", MANY)).await;
+    database.execute(&waiting(&format!("'{}'", tenant_id.uuid()), &format!("'{}'", id.uuid()), 1)).await;
+
+    let read = read_by(&database, &["pending"], async |db| {
+        let found = pending::these(db, tenant_id, &[DeliveryId::at(1), id]).await.unwrap();
+        assert_eq!(found.iter().map(|due| due.id).collect::<Vec<_>>(), [id]);
+    })
+    .await;
+
+    assert!(read <= FEW, "{read} rows were read for two deliveries");
+}
+
+async fn what_is_replayed_is_found_among_all_that_waits(database: Database) {
+    own(&database).await;
+    believed_empty(&database, "pending").await;
+    let (tenant_id, id, event) = (TenantId::at(1), DeliveryId::at(1), EventId::at(1));
+    let tenant = format!("'{}'", tenant_id.uuid());
+    database.execute(&waiting(&tenant, "gen_random_uuid()", MANY)).await;
+    database.execute(&waiting(&tenant, &format!("'{}'", id.uuid()), 1)).await;
+    let replayed = format!(
+        "UPDATE pending SET trigger = 1; UPDATE pending SET event_id = '{}' WHERE id = '{}'",
+        event.uuid(),
+        id.uuid()
+    );
+    database.execute(&replayed).await;
+
+    let read = read_by(&database, &["pending"], async |db| {
+        let found = replay::asked_of(&db.write, tenant_id, &[EventId::at(1), event]).await.unwrap();
+        assert_eq!(found.iter().map(|asked| asked.id).collect::<Vec<_>>(), [id]);
+    })
+    .await;
+
+    assert!(read <= FEW, "{read} rows were read for two events");
+}
+
+async fn what_is_ones_own_is_found_among_all_requests(database: Database) {
+    schema(&database).await;
+    believed_empty(&database, "own_request").await;
+    let (tenant_id, source) = (TenantId::at(1), SourceId::at(1));
+    for tenant in ["gen_random_uuid()", &format!("'{}'", tenant_id.uuid())] {
+        database.execute(&requests(tenant, MANY)).await;
+    }
+
+    let read = read_by(&database, &["own_request"], async |db| {
+        let mine = ["mine".to_owned()];
+        own_request::register(&db.write, tenant_id, None, &mine, Clock::start().now()).await.unwrap();
+        for (id, is_own) in [("mine", true), ("another's", false)] {
+            let found =
+                own_request::is_own(&db.steady, tenant_id, Some(source), id, Clock::start().now()).await.unwrap();
+            assert_eq!(found, is_own, "{id}");
+        }
+    })
+    .await;
+
+    assert!(read <= FEW, "{read} requests were read for two");
 }
 
 async fn a_repeat_is_found_among_all_that_came(database: Database) {
@@ -155,8 +215,11 @@ async fn believed_empty(database: &Database, table: &str) {
             VALUES (1, gen_random_uuid(), 1, gen_random_uuid(), gen_random_uuid())"
             .to_owned(),
         "dedupe" => keys(SourceId::at(2), "5"),
+        "own_request" => requests("gen_random_uuid()", 1),
         _ => "INSERT INTO health VALUES (gen_random_uuid(), gen_random_uuid(), 1, 1)".to_owned(),
     };
+    // Nobody counts again meanwhile.
+    database.execute(&format!("ALTER TABLE {table} SET (autovacuum_enabled = off)")).await;
     database.execute(&row).await;
     database.execute(&format!("DELETE FROM {table}")).await;
     let emptied = format!("SELECT reltuples::bigint FROM pg_class WHERE oid = '{table}'::regclass");
@@ -168,10 +231,13 @@ async fn believed_empty(database: &Database, table: &str) {
     .await;
 }
 
-/// Index entries of these tables that the work on new connections has read.
+/// Rows and index entries of these tables that the work on new connections has read.
 async fn read_by(database: &Database, tables: &[&str], work: impl AsyncFnOnce(&entity::Database)) -> i64 {
     let names = tables.iter().map(|table| format!("'{table}'")).collect::<Vec<_>>().join(", ");
-    let read = format!("SELECT sum(idx_tup_read)::bigint FROM pg_stat_user_indexes WHERE relname IN ({names})");
+    let read = format!(
+        "SELECT ((SELECT sum(idx_tup_read) FROM pg_stat_user_indexes WHERE relname IN ({names}))
+            + (SELECT sum(seq_tup_read) FROM pg_stat_user_tables WHERE relname IN ({names})))::bigint"
+    );
     let before = database.number(&read).await;
     let db = entity::Database::open(&database.url()).await.unwrap();
     work(&db).await;
@@ -181,6 +247,18 @@ async fn read_by(database: &Database, tables: &[&str], work: impl AsyncFnOnce(&e
         "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'hookyard' AND datname = current_database()";
     eventually("the connections to end", async || (database.number(open).await == 0).then_some(())).await;
     database.number(&read).await - before
+}
+
+/// A delivery waits, and many of others do; so do many commands, of which the third from the end is told.
+async fn waits(database: &Database, tenant: TenantId, id: DeliveryId) -> i64 {
+    database.execute(&waiting("gen_random_uuid()", "gen_random_uuid()", MANY)).await;
+    database.execute(&waiting(&format!("'{}'", tenant.uuid()), &format!("'{}'", id.uuid()), 1)).await;
+    let commands = format!(
+        "INSERT INTO command (shard, tenant_id, kind, destination_id, target)
+        SELECT {SHARD}, gen_random_uuid(), 1, gen_random_uuid(), gen_random_uuid() FROM generate_series(1, {MANY})"
+    );
+    database.execute(&commands).await;
+    database.number("SELECT last_value - 2 FROM command_id_seq").await
 }
 
 /// So many rows that wait.
@@ -198,6 +276,14 @@ fn keys(source: SourceId, expires_at: &str) -> String {
         SELECT '{}', uuid_send(gen_random_uuid()), gen_random_uuid(), gen_random_uuid(), {expires_at}
         FROM generate_series(1, {MANY})",
         source.uuid()
+    )
+}
+
+/// So many requests of somebody's own that have not ended.
+fn requests(tenant: &str, count: i64) -> String {
+    format!(
+        "INSERT INTO own_request (tenant_id, key, expires_at)
+        SELECT {tenant}, uuid_send(gen_random_uuid()), 9223372036854775807 FROM generate_series(1, {count})"
     )
 }
 

@@ -25,7 +25,8 @@ macro_rules! fenced {
 }
 
 /// What waits is looked up row by row, which `ANY` of one and `BETWEEN` one and itself leave no doubt about: equalities may be
-/// joined the other way round, by reading all that waits, if it was vacuumed while there was nothing (decision 46).
+/// joined the other way round, by reading all that waits, if it was vacuumed while there was nothing (decision 46). The shard may
+/// stay one: the indexes that begin with it have a condition of their own.
 ///
 /// Attempt rows go in for exactly those deliveries that the delete returned.
 const FINISH: &str = fenced!(
