@@ -146,7 +146,7 @@ where
         () = lifeline.ends(LIFE) => {}
     }
     connection.as_mut().graceful_shutdown();
-    let last_words = if lifeline.is_held() { LAST_WORDS_OF_A_STREAM } else { LAST_WORDS };
+    let last_words = if lifeline.is_stream() { LAST_WORDS_OF_A_STREAM } else { LAST_WORDS };
     let _ = tokio::time::timeout(last_words, connection).await;
 }
 
@@ -159,6 +159,7 @@ async fn answer<E>(
 where
     E: Endpoint<Output = Response>,
 {
+    lifeline.asked();
     // Without exactly one, whoever stands before us may have meant another.
     if request.headers().get_all("host").iter().count() != 1 {
         let refusal = Response::builder().status(StatusCode::BAD_REQUEST).header(CONNECTION, "close");

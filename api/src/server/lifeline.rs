@@ -1,5 +1,6 @@
 //! How long a connection lives. An answer that goes on and on holds it for as long as somebody reads.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -15,6 +16,8 @@ struct Inner {
     /// The process is told to stop.
     stop: CancellationToken,
     held_until: Mutex<Option<Instant>>,
+    /// The last request was answered so.
+    is_stream: AtomicBool,
 }
 
 /// Holds a connection until it is dropped, or was not renewed for too long.
@@ -26,11 +29,17 @@ const UNREAD: Duration = Duration::from_secs(45);
 
 impl Lifeline {
     pub(super) fn until(stop: &CancellationToken) -> Self {
-        Self(Arc::new(Inner { stop: stop.clone(), held_until: Mutex::default() }))
+        Self(Arc::new(Inner { stop: stop.clone(), ..Inner::default() }))
+    }
+
+    /// The connection's next request is here.
+    pub(super) fn asked(&self) {
+        self.0.is_stream.store(false, Ordering::Relaxed);
     }
 
     /// An answer begins that goes on and on.
     pub(crate) fn hold(&self) -> Hold {
+        self.0.is_stream.store(true, Ordering::Relaxed);
         let hold = Hold(self.clone());
         hold.renew();
         hold
@@ -49,9 +58,9 @@ impl Lifeline {
         }
     }
 
-    /// Whether such an answer has begun and not ended.
-    pub(super) fn is_held(&self) -> bool {
-        self.held_until().is_some()
+    /// Whether the last request was answered so. It may have ended for us, and what nobody reads is still to be sent.
+    pub(super) fn is_stream(&self) -> bool {
+        self.0.is_stream.load(Ordering::Relaxed)
     }
 
     fn held_until(&self) -> Option<Instant> {
@@ -97,9 +106,18 @@ mod tests {
         // As if nothing had been taken for long.
         lifeline.set(Some(Instant::now()));
         lifeline.ends(SHORT).await;
-        assert!(lifeline.is_held());
         drop(hold);
-        assert!(!lifeline.is_held());
+        assert_eq!(lifeline.held_until(), None);
+    }
+
+    #[test]
+    fn what_a_stream_said_last_is_its_own_until_the_next_request() {
+        let lifeline = Lifeline::default();
+        assert!(!lifeline.is_stream());
+        drop(lifeline.hold());
+        assert!(lifeline.is_stream());
+        lifeline.asked();
+        assert!(!lifeline.is_stream());
     }
 
     #[test]
