@@ -238,15 +238,20 @@ async fn read_by(database: &Database, tables: &[&str], work: impl AsyncFnOnce(&e
         "SELECT ((SELECT sum(idx_tup_read) FROM pg_stat_user_indexes WHERE relname IN ({names}))
             + (SELECT sum(seq_tup_read) FROM pg_stat_user_tables WHERE relname IN ({names})))::bigint"
     );
+    all_told(database).await;
     let before = database.number(&read).await;
     let db = entity::Database::open(&database.url()).await.unwrap();
     work(&db).await;
     db.close().await;
-    // A connection says at its end what it has read.
-    let open =
-        "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'hookyard' AND datname = current_database()";
-    eventually("the connections to end", async || (database.number(open).await == 0).then_some(())).await;
+    all_told(database).await;
     database.number(&read).await - before
+}
+
+/// A connection says at its end what it has read: waits until all of them have.
+async fn all_told(database: &Database) {
+    let others = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()
+        AND backend_type = 'client backend'";
+    eventually("the connections to end", async || (database.number(others).await == 0).then_some(())).await;
 }
 
 /// A delivery waits, and many of others do; so do many commands, of which the third from the end is told.
